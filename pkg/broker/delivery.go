@@ -1,0 +1,73 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Delivery is one handing-over of a message to a consumer. Exactly one of Ack,
+// Retry and DeadLetter settles it.
+type Delivery struct {
+	Body      []byte    // the request body, byte for byte
+	MessageID string    // the callback's identity
+	Received  time.Time // when the gateway received the callback
+	Number    uint64    // of this delivery of the message, from 1
+
+	broker *Broker
+	msg    jetstream.Msg
+	meta   *jetstream.MsgMetadata
+}
+
+func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("broker: delivery on %s: %w", msg.Subject(), err)
+	}
+	return &Delivery{
+		Body:      msg.Data(),
+		MessageID: msg.Headers().Get(headerID),
+		Received:  received(msg.Headers(), meta.Timestamp),
+		Number:    meta.NumDelivered,
+		broker:    b,
+		msg:       msg,
+		meta:      meta,
+	}, nil
+}
+
+// received reads when the gateway received the callback; stored is the next best
+// answer.
+func received(h nats.Header, stored time.Time) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, h.Get(headerTime))
+	if err != nil {
+		return stored.UTC()
+	}
+	return at.UTC()
+}
+
+// Ack settles the message as done and waits until the server says so.
+func (d *Delivery) Ack(ctx context.Context) error {
+	if err := d.msg.DoubleAck(ctx); err != nil {
+		return fmt.Errorf("broker: ack %s: %w", d.MessageID, err)
+	}
+	return nil
+}
+
+// Retry asks the server to deliver the message again after delay.
+func (d *Delivery) Retry(delay time.Duration) error {
+	if err := d.msg.NakWithDelay(delay); err != nil {
+		return fmt.Errorf("broker: nak %s: %w", d.MessageID, err)
+	}
+	return nil
+}
+
+// InProgress tells the server that the delivery is still being worked on.
+func (d *Delivery) InProgress() error {
+	if err := d.msg.InProgress(); err != nil {
+		return fmt.Errorf("broker: in progress %s: %w", d.MessageID, err)
+	}
+	return nil
+}

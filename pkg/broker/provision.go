@@ -1,0 +1,157 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/callback"
+)
+
+// DefaultStoreMaxBytes is what the streams and the bucket may take on a server
+// whose disk is not ours to look at.
+const DefaultStoreMaxBytes = 8 << 30
+
+// Plan says what to provision. Types is required; the zero value of every other
+// field selects the default written beside it.
+type Plan struct {
+	Types         []callback.Type
+	Replicas      int   // 1
+	StoreMaxBytes int64 // DefaultStoreMaxBytes: shared by the streams and the bucket
+}
+
+// Provision creates the streams, the durables and the bucket that are missing.
+// It changes nothing that exists: where that differs from the plan, because an
+// operator changed it or the plan did, the differences are returned.
+func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
+	if len(plan.Types) == 0 {
+		return nil, errors.New("broker: provision: no types")
+	}
+	if plan.Replicas == 0 {
+		plan.Replicas = 1
+	}
+	if plan.StoreMaxBytes == 0 {
+		plan.StoreMaxBytes = DefaultStoreMaxBytes
+	}
+	var drifts []Drift
+	for _, want := range plan.streams() {
+		found, err := b.provisionStream(ctx, want)
+		if err != nil {
+			return nil, err
+		}
+		drifts = append(drifts, found...)
+	}
+	found, err := b.provisionResults(ctx, plan.results())
+	if err != nil {
+		return nil, err
+	}
+	drifts = append(drifts, found...)
+	for _, t := range plan.Types {
+		found, err := b.provisionDurable(ctx, durableConfig(t))
+		if err != nil {
+			return nil, err
+		}
+		drifts = append(drifts, found...)
+	}
+	return drifts, nil
+}
+
+// share returns percent of the store.
+func (p Plan) share(percent int64) int64 { return p.StoreMaxBytes / 100 * percent }
+
+func (p Plan) streams() []jetstream.StreamConfig {
+	callbacks := p.stream(StreamCallbacks, 60)
+	callbacks.Description = "Callbacks of the provider, one message each, and dead letters on another go"
+	callbacks.Subjects = []string{AllCallbacks, tokenRedeliver + ".>"}
+	callbacks.MaxAge = callbacksMaxAge
+
+	deadLetters := p.stream(StreamDeadLetters, 15)
+	deadLetters.Description = "Callbacks that a consumer could not process, with the reason"
+	deadLetters.Subjects = []string{tokenDeadLetters + ".>"}
+
+	quarantine := p.stream(StreamQuarantine, 10)
+	quarantine.Description = "Authentic requests that are no valid callback, or contradict one"
+	quarantine.Subjects = []string{tokenQuarantine + ".>"}
+
+	return []jetstream.StreamConfig{callbacks, deadLetters, quarantine}
+}
+
+// stream is what all our streams have in common: nothing that was accepted is
+// dropped to make room, so a full stream refuses.
+func (p Plan) stream(name string, percent int64) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        name,
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxAge:      keptMaxAge,
+		MaxBytes:    p.share(percent),
+		Duplicates:  duplicateWindow,
+		Replicas:    p.Replicas,
+		AllowDirect: true,
+	}
+}
+
+func (p Plan) results() jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{
+		Bucket:      BucketResults,
+		Description: "One result per task",
+		History:     resultsHistory,
+		TTL:         resultsMaxAge,
+		MaxBytes:    p.share(10),
+		Storage:     jetstream.FileStorage,
+		Replicas:    p.Replicas,
+	}
+}
+
+func durableConfig(t callback.Type) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:        string(t),
+		Description:    "The " + string(t) + " consumer",
+		FilterSubjects: []string{callbacksOf(t), redeliverOf(t)},
+		DeliverPolicy:  jetstream.DeliverAllPolicy,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
+		MaxDeliver:     unlimitedDelivery,
+		MaxAckPending:  maxAckPending,
+	}
+}
+
+func (b *Broker) provisionStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
+	stream, err := b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = b.js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: provision stream %s of %d bytes: %w", want.Name, want.MaxBytes, err)
+	}
+	return driftOfStream(stream.CachedInfo().Config, want), nil
+}
+
+func (b *Broker) provisionResults(ctx context.Context, want jetstream.KeyValueConfig) ([]Drift, error) {
+	bucket, err := b.js.KeyValue(ctx, want.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		bucket, err = b.js.CreateKeyValue(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: provision bucket %s of %d bytes: %w", want.Bucket, want.MaxBytes, err)
+	}
+	status, err := bucket.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("broker: provision bucket %s: %w", want.Bucket, err)
+	}
+	return driftOfBucket(status.Config(), want), nil
+}
+
+func (b *Broker) provisionDurable(ctx context.Context, want jetstream.ConsumerConfig) ([]Drift, error) {
+	durable, err := b.js.Consumer(ctx, StreamCallbacks, want.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		durable, err = b.js.CreateConsumer(ctx, StreamCallbacks, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: provision durable %s: %w", want.Durable, err)
+	}
+	return driftOfDurable(durable.CachedInfo().Config, want), nil
+}

@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/callback"
+)
+
+const (
+	publishWait  = 2 * time.Second        // for one publish ack, before the same message ID is sent again
+	publishPause = 100 * time.Millisecond // after a refusal that came at once, such as no connection
+)
+
+// errCodeDuplicateInProcess is what a replicated stream answers while another
+// publish of the same message ID is still under way.
+const errCodeDuplicateInProcess jetstream.ErrorCode = 10158
+
+// Publish stores a callback on its subject and waits for the publish ack. It
+// sends the same message ID again until it is confirmed or ctx ends, which is
+// then an [ErrUnavailable]. duplicate says that the stream had this message ID
+// before.
+func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (duplicate bool, err error) {
+	return b.publish(ctx, message(cb), cb.MessageID(), StreamCallbacks)
+}
+
+// message is the callback as CloudEvents 1.0, binary mode: the body is the
+// request body byte for byte.
+func message(cb callback.Callback) *nats.Msg {
+	msg := nats.NewMsg(Subject(cb.Type, cb.Stage))
+	msg.Data = cb.Body
+	for name, value := range map[string]string{
+		headerSpecVersion: "1.0",
+		headerID:          cb.MessageID(),
+		headerType:        "fanfare.callback." + string(cb.Type) + "." + string(cb.Stage),
+		headerSource:      "/callbacks/" + string(cb.Type),
+		headerSubject:     string(cb.TaskID),
+		headerTime:        cb.Received.UTC().Format(time.RFC3339Nano),
+		headerContentType: "application/json",
+		headerStage:       string(cb.Stage),
+		headerCode:        strconv.Itoa(int(cb.Code)),
+	} {
+		msg.Header[name] = []string{value}
+	}
+	return msg
+}
+
+// publish sends msg under id until it is confirmed, refused for good, or ctx
+// ends.
+func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (duplicate bool, err error) {
+	for sent := 0; ; sent++ {
+		ack, err := b.publishOnce(ctx, msg, id, stream)
+		switch {
+		case err == nil:
+			return ack.Duplicate && sent == 0, nil // a duplicate of our own earlier sending is none
+		case !transient(err):
+			return false, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+		}
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+func (b *Broker) publishOnce(ctx context.Context, msg *nats.Msg, id, stream string) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	return b.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
+}
+
+// transient reports whether the same publish may succeed a little later: the
+// server did not answer, or is still at the same message. What the server
+// refused by name stays refused.
+func transient(err error) bool {
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) {
+		return refused.ErrorCode == errCodeDuplicateInProcess
+	}
+	return true
+}
