@@ -1,0 +1,94 @@
+package consume
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"fanfare/pkg/media"
+)
+
+// none is the label value of what does not apply.
+const none = "none"
+
+type runnerMetrics struct {
+	deliveries *prometheus.CounterVec
+	duration   prometheus.Histogram
+}
+
+func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
+	factory := promauto.With(reg)
+	return &runnerMetrics{
+		deliveries: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "fanfare_deliveries_total",
+			Help: "Messages delivered to a handler, by verdict (ack, retry, dead_letter).",
+		}, []string{"verdict"}),
+		duration: factory.NewHistogram(histogram(
+			"fanfare_handle_duration_seconds",
+			"Time from a delivery to its settlement.",
+			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300)),
+	}
+}
+
+type archiverMetrics struct {
+	results      *prometheus.CounterVec
+	bytes, files prometheus.Counter
+	failures     *prometheus.CounterVec
+	taskDuration prometheus.Histogram
+}
+
+func newArchiverMetrics(reg prometheus.Registerer) *archiverMetrics {
+	factory := promauto.With(reg)
+	return &archiverMetrics{
+		results: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "fanfare_results_total",
+			Help: "Task states recorded, by outcome (progress, succeeded, failed) and reason of failure.",
+		}, []string{"outcome", "reason"}),
+		bytes: factory.NewCounter(prometheus.CounterOpts{
+			Name: "fanfare_archive_bytes_total",
+			Help: "Bytes of media put into the archive.",
+		}),
+		files: factory.NewCounter(prometheus.CounterOpts{
+			Name: "fanfare_archive_files_total",
+			Help: "Media files put into the archive.",
+		}),
+		failures: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "fanfare_fetch_failures_total",
+			Help: "Downloads that failed, by reason.",
+		}, []string{"reason"}),
+		taskDuration: factory.NewHistogram(histogram(
+			"fanfare_task_duration_seconds",
+			"Time from a task's first callback to its final one, for tasks that report stages.",
+			1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)),
+	}
+}
+
+func (m *archiverMetrics) failed(e *media.FetchError) {
+	m.failures.WithLabelValues(string(e.Reason)).Inc()
+}
+
+func histogram(name, help string, buckets ...float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name:                            name,
+		Help:                            help,
+		Buckets:                         buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+// RegisterArchive exposes how much the archive can still hold, where it knows.
+func RegisterArchive(reg prometheus.Registerer, archive *media.Archive) {
+	if _, ok := archive.FreeBytes(); !ok {
+		return
+	}
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fanfare_archive_free_bytes",
+		Help: "Bytes that can still be written where the archive lies.",
+	}, func() float64 {
+		free, _ := archive.FreeBytes()
+		return float64(free)
+	})
+}
