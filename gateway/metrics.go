@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"fanfare/pkg/callback"
+)
+
+// none is the label value of what is not known.
+const none = "none"
+
+// result is what became of a callback, as a label value.
+type result string
+
+const (
+	resultStored      result = "stored"
+	resultDuplicate   result = "duplicate"
+	resultRejected    result = "rejected"
+	resultUnavailable result = "unavailable"
+)
+
+type metrics struct {
+	callbacks *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	publish   prometheus.Histogram
+	inFlight  prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	factory := promauto.With(reg)
+	return &metrics{
+		callbacks: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "fanfare_callbacks_total",
+			Help: "Requests to the gateway, by type, stage and result.",
+		}, []string{"type", "stage", "result"}),
+		duration: factory.NewHistogramVec(latency(
+			"fanfare_callback_duration_seconds",
+			"Time from a request's headers to its answer."), []string{"type"}),
+		publish: factory.NewHistogram(latency(
+			"fanfare_publish_duration_seconds",
+			"Time from publishing a callback to its publish ack, or to giving up.")),
+		inFlight: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "fanfare_http_requests_in_flight",
+			Help: "Callbacks being received right now.",
+		}),
+	}
+}
+
+// latency resolves 1 ms to 10 s, the provider's deadline.
+func latency(name, help string) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name:                            name,
+		Help:                            help,
+		Buckets:                         []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 8, 10},
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+func (m *metrics) observe(t callback.Type, o outcome, took time.Duration) {
+	stage := string(o.callback.Stage)
+	if stage == "" {
+		stage = none
+	}
+	m.callbacks.WithLabelValues(string(t), stage, string(o.result)).Inc()
+	m.duration.WithLabelValues(string(t)).Observe(took.Seconds())
+}
