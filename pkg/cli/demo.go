@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/simulate"
+)
+
+// What the demonstration plays: enough to watch, for about ten minutes.
+const (
+	demoTasks = 300
+	demoRate  = 0.5 // tasks begun per second
+)
+
+// demo plays the provider beside the rest. It ends before the rest does.
+type demo struct {
+	simulator *simulate.Simulator
+	out       io.Writer
+}
+
+// addDemo adds the demonstration to a process, and lets the consumers fetch from
+// its media server and nothing else of this machine.
+func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker.Broker, target string, out io.Writer) error {
+	simulator, err := simulate.New(simulate.Options{
+		Logger:  p.logger,
+		Results: newResults(b, contracts),
+		Target:  "http://" + target,
+		Tasks:   demoTasks,
+		Rate:    demoRate,
+	})
+	if err != nil {
+		return err
+	}
+	c.EgressAllow = append(c.EgressAllow, simulator.MediaAddr())
+	p.add(&demo{simulator, out})
+	return nil
+}
+
+// Run plays until the tasks are done or ctx ends. How it went is printed; it is
+// no reason to stop the rest.
+func (d *demo) Run(ctx context.Context) error {
+	_ = play(ctx, d.simulator, d.out)
+	return nil
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// healthWait bounds the question, answer included.
+const healthWait = 5 * time.Second
+
+// maxHealthBytes bounds the answer.
+const maxHealthBytes = 64 << 10
+
+// Health is the command health.
+type Health struct {
+	OpsListen string `default:"127.0.0.1:8081" help:"Operations listener of the process to ask."`
+}
+
+// Run asks a process whether it is ready, prints its answer, and fails if it is
+// not.
+func (c *Health) Run(ctx context.Context, env Env) error {
+	ctx, cancel := context.WithTimeout(ctx, healthWait)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.OpsListen+"/readyz", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.OpsListen, err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.OpsListen, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if _, err := io.Copy(env.Out, io.LimitReader(answer.Body, maxHealthBytes)); err != nil {
+		return fmt.Errorf("ask %s: %w", c.OpsListen, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s is not ready: status %d", c.OpsListen, answer.StatusCode)
+	}
+	return nil
+}

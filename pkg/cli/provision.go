@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+)
+
+// Provision is the command provision.
+type Provision struct {
+	Replicas      int   `default:"1" help:"Copies of each stream that a cluster keeps: 1, 3 or 5."`
+	StoreMaxBytes int64 `default:"8589934592" help:"Bytes that the streams may take in all."`
+	NATS
+}
+
+// Run provisions and reports.
+func (c *Provision) Run(ctx context.Context, env Env) error {
+	logger := env.newLogger("provision")
+	contracts, err := callback.LoadContracts()
+	if err != nil {
+		return err
+	}
+	b, err := c.connect(logger, "provision", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	plan := broker.Plan{Types: contracts.Types(), Replicas: c.Replicas, StoreMaxBytes: c.StoreMaxBytes}
+	if err := provision(ctx, logger, b, plan); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(env.Out, "provisioned"); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// provision creates what is missing and reports what differs.
+func provision(ctx context.Context, logger *slog.Logger, b *broker.Broker, plan broker.Plan) error {
+	drifts, err := b.Provision(ctx, plan)
+	if err != nil {
+		return err
+	}
+	for _, drift := range drifts {
+		logger.Warn("left as it is, though fanfare would set it otherwise",
+			"object", drift.Object, "setting", drift.Setting, "is", drift.Is, "want", drift.Want)
+	}
+	return nil
+}

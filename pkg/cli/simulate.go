@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/result"
+	"fanfare/pkg/simulate"
+)
+
+// Simulate is the command simulate.
+type Simulate struct {
+	Target      string        `default:"http://127.0.0.1:8080" help:"Gateway to call back."`
+	MediaListen string        `default:"127.0.0.1:8089" help:"Where the media are served."`
+	MediaURL    string        `placeholder:"URL" help:"How consumers reach the media (default: http:// and the address that they are served on)."`
+	Tasks       int           `default:"100" help:"Tasks to play."`
+	Rate        float64       `default:"20" help:"Tasks begun per second."`
+	Seed        uint64        `help:"Gives the same tasks again (default: drawn at random, and told)."`
+	Speed       float64       `default:"20" help:"How many times faster than the provider's the pauses pass; its timeouts stay."`
+	Settle      time.Duration `default:"3m" help:"How long nothing may move before what is not there counts as missing; 3m at most."`
+	Hostilities `prefix:""`
+	NATS
+}
+
+// Hostilities holds the switches of what makes a provider hard to bear.
+type Hostilities struct {
+	Duplicates bool `default:"true" negatable:"" help:"Send callbacks again, also at the same instant or written differently."`
+	Reordering bool `default:"true" negatable:"" help:"Send final stages before earlier ones."`
+	Late       bool `default:"true" negatable:"" help:"Send stages long after the final one."`
+	Failures   bool `default:"true" negatable:"" help:"Let tasks fail, with every code."`
+	Recoveries bool `default:"true" negatable:"" help:"Let failed tasks succeed after all."`
+	Spellings  bool `default:"true" negatable:"" help:"Send the task ID as task_id, taskId or both."`
+	Extras     bool `default:"true" negatable:"" help:"Add members that nobody documented."`
+}
+
+func (h Hostilities) hostility() simulate.Hostility {
+	return simulate.Hostility{
+		NoDuplicates: !h.Duplicates,
+		NoReordering: !h.Reordering,
+		NoLate:       !h.Late,
+		NoFailures:   !h.Failures,
+		NoRecoveries: !h.Recoveries,
+		NoSpellings:  !h.Spellings,
+		NoExtras:     !h.Extras,
+	}
+}
+
+// errDeviations reports a simulation whose results are not as expected.
+var errDeviations = errors.New("results are missing or wrong")
+
+// Run plays the tasks, waits for their results and prints how they fared.
+func (c *Simulate) Run(ctx context.Context, env Env) error {
+	logger := env.newLogger("simulate")
+	contracts, err := callback.LoadContracts()
+	if err != nil {
+		return err
+	}
+	b, err := c.connect(logger, "simulate", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	simulator, err := simulate.New(simulate.Options{
+		Logger:      logger,
+		Results:     newResults(b, contracts),
+		Target:      c.Target,
+		MediaListen: c.MediaListen,
+		MediaURL:    c.MediaURL,
+		Tasks:       c.Tasks,
+		Rate:        c.Rate,
+		Seed:        c.Seed,
+		Speed:       c.Speed,
+		Settle:      c.Settle,
+		Hostility:   c.hostility(),
+		Progress:    env.Err,
+	})
+	if err != nil {
+		return err
+	}
+	return play(ctx, simulator, env.Out)
+}
+
+// play runs a simulation and prints its report.
+func play(ctx context.Context, simulator *simulate.Simulator, out io.Writer) error {
+	report, err := simulator.Run(ctx)
+	if err := report.WriteTable(out); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if report.Failed() {
+		return errDeviations
+	}
+	return nil
+}
+
+// results is what a simulation reads of the broker.
+type results struct {
+	*broker.Results
+	broker *broker.Broker
+	types  []callback.Type
+}
+
+func newResults(b *broker.Broker, contracts callback.Contracts) results {
+	return results{b.Results(), b, contracts.Types()}
+}
+
+// Result implements simulate.Results.
+func (r results) Result(ctx context.Context, t callback.Type, id callback.TaskID) (result.Document, bool, error) {
+	return r.Get(ctx, t, id)
+}
+
+// Activity implements simulate.Results.
+func (r results) Activity(ctx context.Context) (simulate.Activity, error) {
+	a, err := r.broker.Activity(ctx, r.types)
+	return simulate.Activity(a), err
+}

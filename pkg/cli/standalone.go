@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"fanfare/consumers"
+	"fanfare/gateway"
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/natsd"
+	"fanfare/pkg/ops"
+)
+
+// Standalone is the command standalone.
+type Standalone struct {
+	DataDir       string `default:"./fanfare-data" type:"path" help:"Directory for the broker's store and, in archive/, the media."`
+	NATSListen    string `default:"127.0.0.1:4222" help:"Where NATS clients may connect, or off."`
+	StoreMaxBytes int64  `help:"Bytes that streams may take in all (default: half of what was free at the first start)."`
+	OpsListen     string `default:"127.0.0.1:8081" help:"Where operators find /metrics, /healthz, /readyz and /debug/pprof."`
+	Demo          bool   `help:"Play the provider too, at a gentle rate (default: no)."`
+	Front
+	Work
+}
+
+// Run runs everything in one process until ctx ends.
+func (c *Standalone) Run(ctx context.Context, env Env) error {
+	p := newProcess(env, "standalone")
+	contracts, err := callback.LoadContracts()
+	if err != nil {
+		return err
+	}
+	server, err := c.startServer(p)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	b, err := broker.Connect(broker.Options{Logger: p.logger, Name: "fanfare standalone", InProcess: server})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	plan := broker.Plan{Types: contracts.Types(), StoreMaxBytes: server.StoreMaxBytes()}
+	if err := provision(ctx, p.logger, b, plan); err != nil {
+		return err
+	}
+	p.registry.MustRegister(b.Collector(contracts.Types()))
+	front, err := c.Front.add(p, contracts, b)
+	if err != nil {
+		return err
+	}
+	if c.Demo {
+		if err := c.addDemo(p, contracts, b, front.Addr().String(), env.Out); err != nil {
+			return err
+		}
+	}
+	stop, err := c.addConsumers(ctx, p, contracts, b)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	operations, err := p.bindOps(c.OpsListen)
+	if err != nil {
+		return err
+	}
+	if err := c.welcome(env.Out, contracts, front, operations, server); err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+func (c *Standalone) startServer(p *process) (*natsd.Server, error) {
+	listen := c.NATSListen
+	if listen == "off" {
+		listen = ""
+	}
+	return natsd.Start(natsd.Options{
+		Logger:        p.logger,
+		Dir:           c.DataDir,
+		Listen:        listen,
+		MaxPayload:    broker.MaxPayload,
+		StoreMaxBytes: c.StoreMaxBytes,
+	})
+}
+
+// addConsumers adds every consumer, and returns what is to be done after they
+// have run.
+func (c *Standalone) addConsumers(ctx context.Context, p *process, contracts callback.Contracts, b *broker.Broker) (stop func(), err error) {
+	archive, err := c.openArchive(ctx, p, c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	closers := []io.Closer{archive}
+	stop = func() {
+		for i := range closers {
+			_ = closers[len(closers)-1-i].Close()
+		}
+	}
+	for _, spec := range consumers.All() {
+		closer, err := c.Work.add(p, spec, contracts, b, archive)
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		closers = append(closers, closer)
+	}
+	return stop, nil
+}
+
+// welcome tells a newcomer where everything is and what to try next.
+func (c *Standalone) welcome(w io.Writer, contracts callback.Contracts, front *gateway.Gateway, operations *ops.Server, server *natsd.Server) error {
+	types := make([]string, 0, len(contracts))
+	for _, t := range contracts.Types() {
+		types = append(types, string(t))
+	}
+	nats := "off"
+	if addr := server.Addr(); addr != nil {
+		nats = "nats://" + addr.String()
+	}
+	archive, err := c.archiveURL(c.DataDir)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, `fanfare is ready
+  callbacks   POST http://%[1]s/callbacks/{%[2]s}
+  operations  http://%[3]s/metrics  http://%[3]s/readyz
+  subscribe   %[4]s
+  archive     %[5]s
+
+Try next, in another terminal:
+  fanfare tail             callbacks as they arrive
+  fanfare tail results     results as they are recorded
+  fanfare simulate         the provider, played
+
+`, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive)
+	if err != nil {
+		return fmt.Errorf("write welcome: %w", err)
+	}
+	return nil
+}
