@@ -37,23 +37,20 @@ func (b *Broker) Durable(ctx context.Context, t callback.Type) (*Durable, error)
 
 // Next waits at most wait for one message and returns it, or nil when none came.
 // It asks the server for a single one, so that what this process cannot take
-// now, another may.
-func (d *Durable) Next(ctx context.Context, wait time.Duration) (*Delivery, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	batch, err := d.consumer.Fetch(1, jetstream.FetchContext(ctx))
+// now, another may. It cannot be cut short: a message that is handed over while
+// nobody listens any more would lie idle for the durable's ack wait.
+func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
+	batch, err := d.consumer.Fetch(1, jetstream.FetchMaxWait(wait))
 	if err != nil {
 		return nil, d.fetchError(err)
 	}
 	if msg, ok := <-batch.Messages(); ok {
 		return d.broker.delivery(msg)
 	}
-	switch err := batch.Error(); {
-	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return nil, nil
-	default:
+	if err := batch.Error(); err != nil {
 		return nil, d.fetchError(err)
 	}
+	return nil, nil
 }
 
 func (d *Durable) fetchError(err error) error {

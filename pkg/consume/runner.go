@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	fetchWait     = 10 * time.Second // for one message; then the next request
+	fetchWait     = 2 * time.Second  // for one message; a shutdown waits as long for what is just being handed over
+	handBackDelay = fetchWait        // by then this process asks for nothing any more
 	inProgress    = 20 * time.Second // between signs of life; the durable waits 60 s
 	settleWait    = 30 * time.Second // for insisting on an ack or a dead letter
 	ackWait       = 5 * time.Second  // for one ack's confirmation
@@ -139,18 +140,30 @@ func (r *Runner) open(ctx context.Context) (*broker.Durable, error) {
 // working outlives ctx, so that what is in hand can be finished.
 func (r *Runner) work(ctx, working context.Context, w *worker, durable *broker.Durable) {
 	for ctx.Err() == nil {
-		d, err := durable.Next(ctx, fetchWait)
+		d, err := durable.Next(fetchWait)
 		if err != nil {
 			r.report(err)
 			_ = pause(ctx, openPause) // the loop's condition sees its end
 			continue
 		}
 		r.report(nil)
-		if d != nil {
-			w.begin()
-			r.deliver(working, w, d)
-			w.end()
+		if d == nil {
+			continue
 		}
+		if ctx.Err() != nil {
+			r.handBack(d)
+			return
+		}
+		w.begin()
+		r.deliver(working, w, d)
+		w.end()
+	}
+}
+
+// handBack returns a message that came after the end, for another process.
+func (r *Runner) handBack(d *broker.Delivery) {
+	if err := d.Retry(handBackDelay); err != nil {
+		r.logger.Warn("message not handed back", "message_id", d.MessageID, "error", err)
 	}
 }
 

@@ -49,7 +49,7 @@ func judge(err error, last bool) (v verdict, reason string) {
 // then 30 min, each give or take a fifth; longer if the media host asks for it.
 func delay(n uint64, err error) time.Duration {
 	if errors.Is(err, context.Canceled) {
-		return 0 // our own shutdown: another process may take it at once
+		return handBackDelay // our own shutdown: another process may take it
 	}
 	steps := [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 	d := 30 * time.Minute
