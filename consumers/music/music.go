@@ -44,10 +44,10 @@ func assets(cb callback.Callback) ([]media.Asset, error) {
 	var assets []media.Asset
 	named := make(map[string]bool)
 	for i, t := range p.Data.Tracks {
+		name := t.name(i, named) // also of an unfinished one: its ID is taken for good
 		if t.AudioURL == "" {
 			continue
 		}
-		name := t.name(i, named)
 		assets = append(assets, asset(media.Audio, name, ".mp3", t.AudioURL, t.SourceAudioURL))
 		if t.ImageURL != "" {
 			assets = append(assets, asset(media.Image, name, ".jpeg", t.ImageURL, t.SourceImageURL))

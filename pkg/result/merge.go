@@ -43,7 +43,8 @@ func (d Document) rank() int {
 	}
 }
 
-// advance takes over what next knows of the media of the same statement.
+// advance takes over what next knows of the media of the same statement. The two
+// together may have more files than either.
 func advance(current, next Document) (Document, bool) {
 	merged := current
 	merged.Media = mergeMedia(current.Media, next.Media)
@@ -51,15 +52,22 @@ func advance(current, next Document) (Document, bool) {
 		merged.Archive = next.Archive
 		merged.Times.Archived = next.Times.Archived
 	}
+	if merged.Archive != Pending {
+		merged.Settle(merged.Times.Archived)
+	}
 	changed := merged.Archive != current.Archive || !slices.Equal(merged.Media, current.Media)
 	return merged, changed
 }
 
-// supersede puts next in current's place, without forgetting files that are safe
-// already, conflicts, or a failure that a success replaces.
+// supersede puts next in current's place, without forgetting which of its files
+// are safe already, conflicts, or a failure that a success replaces. Files that
+// next does not offer are not its: a document must not depend on the order.
 func supersede(current, next Document) Document {
 	merged := next
 	merged.Media = mergeMedia(next.Media, current.Media)
+	if merged.Archive != Pending {
+		merged.Settle(merged.Times.Archived)
+	}
 	merged.Conflicts = current.Conflicts
 	if current.Times.Started.Before(merged.Times.Started) {
 		merged.Times.Started = current.Times.Started
