@@ -29,7 +29,7 @@ func (e Env) newLogger(role string) *slog.Logger {
 
 // NATS holds the flags of commands that connect to a server.
 type NATS struct {
-	NATSURL      string `default:"nats://127.0.0.1:4222" help:"NATS server, or several with commas."`
+	NATSURL      string `name:"nats-url" default:"nats://127.0.0.1:4222" help:"NATS server, or several with commas."`
 	NATSCreds    string `placeholder:"FILE" help:"NATS credentials file (default: none)."`
 	NATSNkeyFile string `placeholder:"FILE" help:"File with a NATS nkey seed (default: none)."`
 	NATSCAFile   string `name:"nats-ca-file" placeholder:"FILE" help:"PEM file of the certificate authorities to trust (default: the system's)."`

@@ -1,0 +1,193 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must come; it says nothing about
+// how fast it should. A message that was in a killed process's hand comes back
+// after the durable's ack wait of 60 s.
+const patience = 3 * time.Minute
+
+// binaries are built once for all tests.
+type binaries struct{ dir string }
+
+var built binaries //nolint:gochecknoglobals // TestMain has no other way to hand it over
+
+func (b binaries) fanfare() string    { return filepath.Join(b.dir, "fanfare") }
+func (b binaries) natsServer() string { return filepath.Join(b.dir, "nats-server") }
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "fanfare-test-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	built = binaries{dir}
+	for path, pkg := range map[string]string{
+		built.fanfare():    "fanfare",
+		built.natsServer(): "github.com/nats-io/nats-server/v2",
+	} {
+		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil { //nolint:gosec // fixed words
+			return 1, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return m.Run(), nil
+}
+
+// eventually waits until ok.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(patience); !ok(); {
+		if time.Now().After(deadline) {
+			tb.Fatalf("never: %s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// freeAddr returns a loopback address that nobody listens on.
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// output keeps what a process wrote.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// process is a program under test.
+type process struct {
+	tb       testing.TB
+	name     string
+	cmd      *exec.Cmd
+	out, err output
+	done     chan error
+}
+
+// launch starts a program; what still runs at the test's end is killed.
+func launch(tb testing.TB, program string, args ...string) *process {
+	tb.Helper()
+	p := &process{tb: tb, name: strings.Join(args, " "), cmd: exec.Command(program, args...), done: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	p.cmd.Dir = tb.TempDir()
+	if err := p.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	tb.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if tb.Failed() {
+			tb.Logf("%s\n%s\n%s", p.name, p.out.String(), tail(p.err.String()))
+		}
+	})
+	return p
+}
+
+func tail(log string) string {
+	const last = 8 << 10
+	if len(log) > last {
+		return "…" + log[len(log)-last:]
+	}
+	return log
+}
+
+func fanfare(tb testing.TB, args ...string) *process {
+	tb.Helper()
+	return launch(tb, built.fanfare(), args...)
+}
+
+// wait waits for the process's end and returns its exit status.
+func (p *process) wait() int {
+	p.tb.Helper()
+	select {
+	case err := <-p.done:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			p.tb.Fatal(err)
+		}
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(2 * patience):
+		p.tb.Fatalf("%s never ended", p.name)
+		return -1
+	}
+}
+
+// signal sends a signal and waits for the process's end.
+func (p *process) signal(s syscall.Signal) int {
+	p.tb.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.tb.Fatal(err)
+	}
+	return p.wait()
+}
+
+// awaitReady waits until the process says over HTTP that it is ready.
+func awaitReady(tb testing.TB, opsListen string) {
+	tb.Helper()
+	eventually(tb, opsListen+" ready", func() bool {
+		status, _ := get("http://" + opsListen + "/readyz")
+		return status == http.StatusOK
+	})
+}
+
+func get(url string) (status int, body string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
