@@ -1,0 +1,43 @@
+TOOL := go tool -modfile=.ci/tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt bench fuzz cover vuln ci run demo
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+
+build: ## the binary, ./fanfare
+	CGO_ENABLED=0 go build -trimpath -o fanfare .
+
+test: ## the tests
+	go test ./...
+
+race: ## the tests in another order, under the race detector
+	go test -race -shuffle=on ./...
+
+lint: ## what is wrong with the code
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## put the code into its format
+	$(TOOL) golangci-lint fmt ./...
+
+bench: ## every benchmark six times, ready for benchstat
+	go test -run '^$$' -bench . -benchmem -count 6 ./...
+
+fuzz: ## every fuzz target for ten seconds
+	.ci/run fuzz
+
+cover: ## how much of the code the tests reach
+	go test -coverpkg=./... -coverprofile=cover.prof ./... && go tool cover -func=cover.prof | tail -n 1
+
+vuln: ## known vulnerabilities in what is imported
+	$(TOOL) govulncheck ./...
+
+ci: ## the gate, as it runs for every change
+	.ci/run
+
+run: ## everything in one process
+	go run . standalone
+
+demo: ## everything in one process, with the provider played
+	go run . standalone --demo
