@@ -16,7 +16,7 @@ import (
 )
 
 // version is stamped by the linker: -ldflags "-X main.version=v1.2.3".
-var version = "dev" //nolint:gochecknoglobals // the linker sets variables only
+var version = "dev"
 
 // commands is the command line.
 type commands struct {

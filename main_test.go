@@ -27,7 +27,7 @@ func parse(t *testing.T, args []string) error {
 // the file's code lines.
 func commandLines(t *testing.T, file string, words ...string) [][]string {
 	t.Helper()
-	text, err := os.ReadFile(file) //nolint:gosec // a fixed name
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,7 @@ func invalid(msg string) answer { return answer{http.StatusBadRequest, msg} }
 
 // refusal is the answer to a body that is no valid callback.
 func refusal(err error) answer {
-	var wrong *callback.Invalid
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*callback.Invalid](err); ok {
 		return invalid(wrong.Message)
 	}
 	return invalid("not a valid callback")

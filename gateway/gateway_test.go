@@ -49,7 +49,7 @@ func start(tb testing.TB, b *broker.Broker) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
 	r := &rig{
@@ -160,9 +160,15 @@ func (r *rig) stored(filter string, want int) []broker.Message {
 // count returns how many callbacks of a type are stored.
 func (r *rig) count(t callback.Type) int {
 	r.tb.Helper()
-	backlog, err := r.broker.Backlog(context.Background(), t)
+	activity, err := r.broker.Activity(r.tb.Context(), nil) // nothing but callbacks is ever written here
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	return int(backlog.Pending)
+	count := 0
+	for _, m := range r.stored("callbacks.>", int(activity.Moves)) {
+		if strings.HasPrefix(m.Subject, "callbacks."+string(t)+".") {
+			count++
+		}
+	}
+	return count
 }

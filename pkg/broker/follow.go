@@ -54,7 +54,7 @@ func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, sho
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			return nil //nolint:nilerr // the caller's end is no error
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("broker: follow %s: %w", filter, err)

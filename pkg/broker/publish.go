@@ -80,8 +80,7 @@ func (b *Broker) publishOnce(ctx context.Context, msg *nats.Msg, id, stream stri
 // server did not answer, or is still at the same message. What the server
 // refused by name stays refused.
 func transient(err error) bool {
-	var refused *jetstream.APIError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return refused.ErrorCode == errCodeDuplicateInProcess
 	}
 	return true

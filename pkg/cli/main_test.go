@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // TestMain must
 }
 
 func buildAndRun(m *testing.M) (code int, err error) {
@@ -51,7 +51,7 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		built.fanfare():    "fanfare",
 		built.natsServer(): "github.com/nats-io/nats-server/v2",
 	} {
-		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil { //nolint:gosec // fixed words
+		if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
 			return 1, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
 	}
@@ -110,7 +110,7 @@ type process struct {
 // launch starts a program; what still runs at the test's end is killed.
 func launch(tb testing.TB, program string, args ...string) *process {
 	tb.Helper()
-	p := &process{tb: tb, name: strings.Join(args, " "), cmd: exec.Command(program, args...), done: make(chan error, 1)}
+	p := &process{tb: tb, name: strings.Join(args, " "), cmd: exec.CommandContext(context.WithoutCancel(tb.Context()), program, args...), done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Dir = tb.TempDir()
 	if err := p.cmd.Start(); err != nil {

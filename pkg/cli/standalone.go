@@ -131,7 +131,7 @@ func (c *Standalone) welcome(w io.Writer, contracts callback.Contracts, front *g
 
 Try next, in another terminal:
   fanfare tail             callbacks as they arrive
-  fanfare tail results     results as they are recorded
+  fanfare tail results     what becomes of each task
   fanfare simulate         the provider, played
 
 `, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive)

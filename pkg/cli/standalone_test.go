@@ -58,7 +58,7 @@ func (s *standalone) post(tb testing.TB, typ, example string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.listen+"/callbacks/"+typ, body)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *standalone) checkArchive(tb testing.TB, archive string) {
 // lastResults returns the last document of every task.
 func lastResults(tb testing.TB, b *broker.Broker) map[string]result.Document {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	documents := make(map[string]result.Document)
 	quiet := time.AfterFunc(5*time.Second, cancel)

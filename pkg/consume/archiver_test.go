@@ -1,7 +1,6 @@
 package consume_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -113,11 +112,11 @@ func (a *archiving) result(tb testing.TB, t callback.Type, id callback.TaskID, o
 	var doc result.Document
 	results := a.broker.Results()
 	eventually(tb, "the result", func() bool {
-		found := false
-		var err error
-		if doc, found, err = results.Get(context.Background(), t, id); err != nil {
+		stored, found, err := results.Get(tb.Context(), t, id)
+		if err != nil {
 			tb.Fatal(err)
 		}
+		doc = stored
 		return found && ok(doc)
 	})
 	return doc

@@ -72,7 +72,7 @@ func run(tb testing.TB, o consume.Options) (r *consume.Runner, stop func()) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
@@ -123,7 +123,7 @@ func (t *tally) onceEach(tb testing.TB, want int) {
 
 func unsettled(tb testing.TB, b *broker.Broker, t callback.Type) uint64 {
 	tb.Helper()
-	backlog, err := b.Backlog(context.Background(), t)
+	backlog, err := b.Backlog(tb.Context(), t)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func unsettled(tb testing.TB, b *broker.Broker, t callback.Type) uint64 {
 // deadLetters waits for want dead letters and returns them.
 func deadLetters(tb testing.TB, b *broker.Broker, want int) []broker.Message {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	var found []broker.Message
 	err := b.Follow(ctx, "dead-letters.>", time.Unix(0, 1), func(m broker.Message) error {

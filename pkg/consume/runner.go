@@ -106,7 +106,7 @@ func New(o Options) (*Runner, error) {
 func (r *Runner) Run(ctx context.Context) error {
 	durable, err := r.open(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // ctx ended before there was a durable: nothing is in hand
+		return nil
 	}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

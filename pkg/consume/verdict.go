@@ -56,8 +56,7 @@ func delay(n uint64, err error) time.Duration {
 	if n >= 1 && n <= uint64(len(steps)) {
 		d = steps[n-1]
 	}
-	var fetch *media.FetchError
-	if errors.As(err, &fetch) {
+	if fetch, ok := errors.AsType[*media.FetchError](err); ok {
 		d = max(d, fetch.RetryAfter)
 	}
 	return d - d/5 + rand.N(2*d/5) //nolint:gosec // jitter needs no secrecy

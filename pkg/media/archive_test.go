@@ -148,8 +148,7 @@ func TestStoreCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrArchive) {
 		t.Errorf("got %v", err)
 	}
-	var failure *FetchError
-	if errors.As(err, &failure) {
+	if _, ok := errors.AsType[*FetchError](err); ok {
 		t.Errorf("%v blames the media host", err)
 	}
 	if len(during) != 1 || !strings.HasPrefix(during[0], "wav/t/a.wav.") || !strings.HasSuffix(during[0], ".tmp") {
@@ -207,7 +206,7 @@ func TestStoreConcurrently(t *testing.T) {
 	if first.err != nil || second.err != nil {
 		t.Fatalf("got %v and %v", first.err, second.err)
 	}
-	stored, err := os.ReadFile(filepath.Join(root, "wav/t/a.wav"))
+	stored, err := os.ReadFile(filepath.Join(root, "wav", "t", "a.wav"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,9 +226,10 @@ func TestArchiveUnavailable(t *testing.T) {
 		name  string
 		spoil func(t *testing.T, root string)
 	}{
-		{"a file where a folder must be", func(t *testing.T, root string) { put(t, root, "wav", "") }},
-		{"a folder where the file must be", func(t *testing.T, root string) { mkdir(t, root, "wav/t/a.wav") }},
+		{"a file where a folder must be", func(t *testing.T, root string) { t.Helper(); put(t, root, "wav", "") }},
+		{"a folder where the file must be", func(t *testing.T, root string) { t.Helper(); mkdir(t, root, "wav/t/a.wav") }},
 		{"the archive is gone", func(t *testing.T, root string) {
+			t.Helper()
 			if err := os.RemoveAll(root); err != nil {
 				t.Fatal(err)
 			}

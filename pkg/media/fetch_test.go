@@ -216,8 +216,14 @@ func TestRetryAfter(t *testing.T) {
 
 func TestFetcherOptions(t *testing.T) {
 	for _, options := range []FetcherOptions{
-		{ConnectTimeout: -1}, {HeaderTimeout: -1}, {TotalTimeout: -1}, {SlowWindow: -1}, {MinBytesPerSecond: -1}, {MaxBytes: -1},
-		{UserAgent: "a\r\nb"}, {UserAgent: "fänfare"},
+		{ConnectTimeout: -1},
+		{HeaderTimeout: -1},
+		{TotalTimeout: -1},
+		{SlowWindow: -1},
+		{MinBytesPerSecond: -1},
+		{MaxBytes: -1},
+		{UserAgent: "a\r\nb"},
+		{UserAgent: "fänfare"},
 	} {
 		if _, err := NewFetcher(options); err == nil {
 			t.Errorf("%+v is accepted", options)

@@ -80,33 +80,18 @@ func newJudge(opts Options) *judge {
 // has moved for j.settle. Then every result has been read once more. It returns
 // an error only when ctx ends.
 func (j *judge) run(ctx context.Context) error {
-	var last Activity
-	readable, moved := false, time.Now()
+	w := watch{moved: time.Now()}
 	for i := range j.findings {
 		j.findings[i].state, j.findings[i].reason = missing, "not read yet"
 	}
 	for {
-		activity, err := j.activity(ctx)
-		if err == nil && (!readable || activity != last) {
-			last, moved = activity, time.Now()
-		}
-		if err != nil && readable {
-			j.logger.Warn("results unreadable", "error", err)
-		}
-		readable = err == nil
-
-		before := j.met.Load()
-		if readable {
-			j.pass(ctx, false)
-		}
-		if j.met.Load() > before {
-			moved = time.Now()
-		}
-		done := activity.Unsettled == 0 || time.Since(moved) >= j.quiet
-		if readable && j.allMet() && done && j.pass(ctx, true) && j.allMet() {
+		j.look(ctx, &w)
+		still := time.Since(w.moved)
+		done := w.readable && (w.last.Unsettled == 0 || still >= j.quiet)
+		if done && j.allMet() && j.pass(ctx, true) && j.allMet() {
 			return nil
 		}
-		if time.Since(moved) >= j.settle {
+		if still >= j.settle {
 			j.pass(ctx, true)
 			j.logger.Warn("nothing moves any more", "unsettled", j.unsettled)
 			return nil
@@ -114,6 +99,32 @@ func (j *judge) run(ctx context.Context) error {
 		if !pause(ctx, j.interval) {
 			return fmt.Errorf("simulate: wait for results: %w", context.Cause(ctx))
 		}
+	}
+}
+
+// watch is what a judge knows of what goes on.
+type watch struct {
+	last     Activity
+	readable bool // as of the last look
+	moved    time.Time
+}
+
+// look reads the activity, and the results that are not yet as expected.
+func (j *judge) look(ctx context.Context, w *watch) {
+	activity, err := j.activity(ctx)
+	switch {
+	case err != nil && w.readable:
+		j.logger.Warn("results unreadable", "error", err)
+	case err == nil && (!w.readable || activity != w.last):
+		w.last, w.moved = activity, time.Now()
+	}
+	if w.readable = err == nil; !w.readable {
+		return
+	}
+	before := j.met.Load()
+	j.pass(ctx, false)
+	if j.met.Load() > before {
+		w.moved = time.Now()
 	}
 }
 

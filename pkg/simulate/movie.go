@@ -21,7 +21,7 @@ func box(name string, content ...[]byte) []byte {
 	for _, part := range content {
 		size += len(part)
 	}
-	b := binary.BigEndian.AppendUint32(nil, uint32(size)) //nolint:gosec // at most 64 KiB
+	b := binary.BigEndian.AppendUint32(nil, uint32(size))
 	b = append(b, name...)
 	return append(b, slices.Concat(content...)...)
 }

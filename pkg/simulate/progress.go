@@ -77,5 +77,5 @@ func (p progress) bar(what string, total int64) (show func(int64), end func()) {
 // isTerminal reports whether w is a file that somebody looks at.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is a small number
+	return ok && term.IsTerminal(int(file.Fd()))
 }

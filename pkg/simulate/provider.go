@@ -163,8 +163,7 @@ func (p *provider) request(ctx context.Context, t task, body []byte) error {
 // withoutURL unwraps an error of the client, whose text would repeat the URL
 // and with it the token that its path may hold.
 func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

@@ -41,7 +41,7 @@ func New(opts Options) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", opts.MediaListen) //nolint:noctx // returns at once
+	listener, err := net.Listen("tcp", opts.MediaListen)
 	if err != nil {
 		return nil, fmt.Errorf("simulate: listen for media: %w", err)
 	}

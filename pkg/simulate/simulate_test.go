@@ -236,6 +236,10 @@ func TestRunEndsWithItsDeadline(t *testing.T) {
 func TestRunFailsWithoutMedia(t *testing.T) {
 	t.Parallel()
 	rcv, target := newReceiver(t)
+	rcv.fault = func(w http.ResponseWriter, _ *http.Request, _ callback.Callback, _ int) bool {
+		w.WriteHeader(http.StatusServiceUnavailable) // it would miss the media
+		return true
+	}
 	s := newTestSimulator(t, rcv, target, Options{Tasks: 3})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@
 package natstest
 
 import (
+	"io"
 	"log/slog"
 	"testing"
 
@@ -66,7 +67,13 @@ func Connect(tb testing.TB, server nats.InProcessConnProvider) *broker.Broker {
 	return b
 }
 
-// Logger logs to the test's own output.
+// Logger logs to the test's own output; a benchmark's lines are made and thrown
+// away.
 func Logger(tb testing.TB) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(tb.Output(), nil))
+	tb.Helper()
+	out := tb.Output()
+	if _, benchmark := tb.(*testing.B); benchmark {
+		out = io.Discard
+	}
+	return slog.New(slog.NewJSONHandler(out, nil))
 }
