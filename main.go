@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -53,7 +54,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	line.BindTo(ctx, (*context.Context)(nil))
-	if err := line.Run(cli.Env{Out: os.Stdout, Err: os.Stderr, LogLevel: c.LogLevel, Version: version}); err != nil {
+	env := cli.Env{Out: os.Stdout, Err: os.Stderr, LogLevel: c.LogLevel, Version: version, Name: k.Model.Name}
+	if strings.Contains(os.Args[0], "go-build") {
+		env.Name = "go run ."
+	}
+	if err := line.Run(env); err != nil {
 		fmt.Fprintf(os.Stderr, "fanfare: %v\n", err)
 		os.Exit(1)
 	}

@@ -20,11 +20,22 @@ type Env struct {
 	Err      io.Writer
 	LogLevel slog.Level
 	Version  string
+	Name     string // how the user calls the program
 }
 
-// NewLogger returns the logger of a process with the given role.
+// newLogger returns the logger of a process with the given role.
 func (e Env) newLogger(role string) *slog.Logger {
 	return ops.NewLogger(e.Err, e.LogLevel, role)
+}
+
+// newToolLogger returns the logger of a command that somebody types and watches:
+// by default it says nothing unless something is wrong.
+func (e Env) newToolLogger(role string) *slog.Logger {
+	level := e.LogLevel
+	if level == slog.LevelInfo {
+		level = slog.LevelWarn
+	}
+	return ops.NewLogger(e.Err, level, role)
 }
 
 // NATS holds the flags of commands that connect to a server.

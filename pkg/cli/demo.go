@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"fanfare/pkg/broker"
@@ -39,9 +40,18 @@ func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker
 	return nil
 }
 
-// Run plays until the tasks are done or ctx ends. How it went is printed; it is
-// no reason to stop the rest.
+// Run plays until the tasks are done, and prints how they fared; that is no
+// reason to stop the rest. If ctx ends first, there is nothing to say.
 func (d *demo) Run(ctx context.Context) error {
-	_ = play(ctx, d.simulator, d.out)
+	report, err := d.simulator.Run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := report.WriteTable(d.out); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
 	return nil
 }

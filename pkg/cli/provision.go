@@ -18,7 +18,7 @@ type Provision struct {
 
 // Run provisions and reports.
 func (c *Provision) Run(ctx context.Context, env Env) error {
-	logger := env.newLogger("provision")
+	logger := env.newToolLogger("provision")
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	if err := c.welcome(env.Out, contracts, front, operations, server); err != nil {
+	if err := c.welcome(env, contracts, front, operations, server); err != nil {
 		return err
 	}
 	return p.run(ctx)
@@ -110,7 +110,7 @@ func (c *Standalone) addConsumers(ctx context.Context, p *process, contracts cal
 }
 
 // welcome tells a newcomer where everything is and what to try next.
-func (c *Standalone) welcome(w io.Writer, contracts callback.Contracts, front *gateway.Gateway, operations *ops.Server, server *natsd.Server) error {
+func (c *Standalone) welcome(env Env, contracts callback.Contracts, front *gateway.Gateway, operations *ops.Server, server *natsd.Server) error {
 	types := make([]string, 0, len(contracts))
 	for _, t := range contracts.Types() {
 		types = append(types, string(t))
@@ -123,18 +123,18 @@ func (c *Standalone) welcome(w io.Writer, contracts callback.Contracts, front *g
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, `fanfare is ready
+	_, err = fmt.Fprintf(env.Out, `fanfare is ready
   callbacks   POST http://%[1]s/callbacks/{%[2]s}
   operations  http://%[3]s/metrics  http://%[3]s/readyz
   subscribe   %[4]s
   archive     %[5]s
 
 Try next, in another terminal:
-  fanfare tail             callbacks as they arrive
-  fanfare tail results     what becomes of each task
-  fanfare simulate         the provider, played
+  %[6]s tail             callbacks as they arrive
+  %[6]s tail results     what becomes of each task
+  %[6]s --help           everything else
 
-`, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive)
+`, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive, env.Name)
 	if err != nil {
 		return fmt.Errorf("write welcome: %w", err)
 	}
