@@ -53,7 +53,13 @@ func call(b *testing.B, r *rig, callers int) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			body := fmt.Appendf(nil, `{"code":200,"msg":"success","data":{"task_id":"%032x","audioWavUrl":"https://example.com/a.wav"}}`, next.Add(1))
-			response, err := client.Post(r.url+"/callbacks/wav", "application/json", bytes.NewReader(body))
+			request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, r.url+"/callbacks/wav", bytes.NewReader(body))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			request.Header.Set("Content-Type", "application/json")
+			response, err := client.Do(request)
 			if err != nil {
 				b.Error(err)
 				return

@@ -22,14 +22,15 @@ import (
 )
 
 // Limits of one connection and one request. The provider waits 10 s for an
-// answer (docs.sunoapi.org, replace-section callbacks), so it leaves within 9 s.
+// answer (docs.sunoapi.org, replace-section callbacks).
 const (
 	maxBodyBytes   = 1 << 20
 	maxHeaderBytes = 32 << 10
 	headerWait     = 5 * time.Second
 	bodyWait       = 8 * time.Second
 	publishWait    = 8 * time.Second
-	answerWait     = 9 * time.Second
+	answerWait     = 9 * time.Second  // from the request's first byte to its answer
+	writeWait      = 10 * time.Second // for a client that does not read its answer
 	idleWait       = 60 * time.Second
 	drainWait      = 10 * time.Second // at shutdown, for requests under way
 )
@@ -70,13 +71,15 @@ func (o *Options) validate() error {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:8080"
 	}
-	if !o.AllowUnauthenticated && !loopback(o.Listen) {
+	if !o.AllowUnauthenticated && !Loopback(o.Listen) {
 		return fmt.Errorf("gateway: %s is reachable from elsewhere and nothing authenticates the provider: listen on 127.0.0.1, or give --allow-unauthenticated", o.Listen)
 	}
 	return nil
 }
 
-func loopback(listen string) bool {
+// Loopback reports whether an address to listen on can be reached from this
+// machine alone.
+func Loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return false
@@ -102,21 +105,24 @@ func New(o Options) (*Gateway, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", o.Listen)
+	bound, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: listen on %s: %w", o.Listen, err)
 	}
 	g := &Gateway{
 		logger:    o.Logger,
 		publisher: o.Publisher,
-		metrics:   newMetrics(o.Registerer),
-		listener:  listener,
+		metrics:   newMetrics(o.Registerer, o.Contracts),
+		listener:  bound,
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	g.server = &http.Server{
 		Handler:                      g.router(o.Contracts),
+		ConnState:                    connState,
+		ConnContext:                  connContext,
 		ReadHeaderTimeout:            headerWait,
+		WriteTimeout:                 writeWait,
 		IdleTimeout:                  idleWait,
 		MaxHeaderBytes:               maxHeaderBytes,
 		DisableGeneralOptionsHandler: true,
@@ -129,20 +135,22 @@ func New(o Options) (*Gateway, error) {
 // Addr is where the gateway listens.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 
-// Run serves until ctx ends, then finishes the requests under way.
+// Run serves until ctx ends, then finishes the requests under way; a client that
+// does not get on with its own is cut off.
 func (g *Gateway) Run(ctx context.Context) error {
-	stopped := make(chan error, 1)
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
 		defer cancel()
-		stopped <- g.server.Shutdown(drain)
+		if g.server.Shutdown(drain) != nil {
+			_ = g.server.Close()
+		}
 	})
-	if err := g.server.Serve(g.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := g.server.Serve(listener{g.listener}); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("gateway: serve: %w", err)
 	}
-	if err := <-stopped; err != nil {
-		return fmt.Errorf("gateway: finish requests under way: %w", err)
-	}
+	<-stopped // Serve returns as soon as the listener is closed
 	return nil
 }

@@ -29,7 +29,24 @@ type metrics struct {
 	inFlight  prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// newMetrics registers the metrics and creates the series of every answer that
+// the contracts allow, so that a first one is seen as an increase.
+func newMetrics(reg prometheus.Registerer, contracts callback.Contracts) *metrics {
+	m := registerMetrics(reg)
+	for t, contract := range contracts {
+		for _, stage := range contract.Stages() {
+			for _, r := range []result{resultStored, resultDuplicate, resultUnavailable} {
+				m.callbacks.WithLabelValues(string(t), string(stage), string(r))
+			}
+		}
+		m.callbacks.WithLabelValues(string(t), none, string(resultRejected))
+		m.duration.WithLabelValues(string(t))
+	}
+	m.callbacks.WithLabelValues(none, none, string(resultRejected))
+	return m
+}
+
+func registerMetrics(reg prometheus.Registerer) *metrics {
 	factory := promauto.With(reg)
 	return &metrics{
 		callbacks: factory.NewCounterVec(prometheus.CounterOpts{

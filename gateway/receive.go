@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"fanfare/pkg/callback"
@@ -16,7 +18,7 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.metrics.inFlight.Inc()
 		defer g.metrics.inFlight.Dec()
-		start := time.Now()
+		start := began(r)
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), start.Add(answerWait))
 		defer cancel()
 
@@ -43,18 +45,30 @@ func rejected(a answer, err error) outcome {
 
 // receive takes a request through the whole line: read, identify, validate,
 // publish. ctx outlives the client, so that what is stored does not depend on
-// whether it still listens.
-func (g *Gateway) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, contract *callback.Contract) outcome {
+// whether it still listens. A panic costs its own request and no other.
+func (g *Gateway) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, contract *callback.Contract) (o outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			o = outcome{answer: standard(http.StatusServiceUnavailable), result: resultUnavailable, err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
 	if !acceptable(r.Header) {
+		abandon(w)
 		return rejected(standard(http.StatusUnsupportedMediaType), nil)
 	}
-	body, a, err := read(w, r)
+	body, a, err := read(ctx, w, r)
 	if err != nil {
 		return rejected(a, err)
 	}
-	cb, err := contract.Decode(body)
+	identified, err := callback.Identify(body)
 	if err != nil {
 		return rejected(refusal(err), err)
+	}
+	cb, err := contract.Accept(identified)
+	if err != nil {
+		o := rejected(refusal(err), err)
+		o.callback.TaskID = identified.TaskID
+		return o
 	}
 	cb.Received = time.Now()
 	return g.publish(ctx, cb)
@@ -78,12 +92,17 @@ func (g *Gateway) publish(ctx context.Context, cb callback.Callback) outcome {
 
 // read returns the whole body, or the answer to a request that has none of
 // acceptable size.
-func read(w http.ResponseWriter, r *http.Request) ([]byte, answer, error) {
+func read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, answer, error) {
 	incomplete := invalid("the body did not arrive whole")
 	if r.ContentLength > maxBodyBytes {
+		abandon(w)
 		return nil, standard(http.StatusRequestEntityTooLarge), errors.New("declared body is too large")
 	}
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait)); err != nil {
+	deadline := time.Now().Add(bodyWait)
+	if all, ok := ctx.Deadline(); ok && all.Before(deadline) {
+		deadline = all
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(deadline); err != nil {
 		return nil, incomplete, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
@@ -108,8 +127,10 @@ func (g *Gateway) log(ctx context.Context, t callback.Type, o outcome, took time
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	if o.callback.TaskID != "" {
+		attrs = append(attrs, slog.String("task_id", string(o.callback.TaskID)))
+	}
+	if o.callback.Stage != "" {
 		attrs = append(attrs,
-			slog.String("task_id", string(o.callback.TaskID)),
 			slog.String("stage", string(o.callback.Stage)),
 			slog.Int("code", int(o.callback.Code)),
 			slog.Int("bytes", len(o.callback.Body)))

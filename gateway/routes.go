@@ -24,6 +24,7 @@ func (g *Gateway) router(contracts callback.Contracts) http.Handler {
 func (g *Gateway) refuser(a answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		g.metrics.callbacks.WithLabelValues(none, none, string(resultRejected)).Inc()
+		abandon(w)
 		a.write(w)
 	})
 }

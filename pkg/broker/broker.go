@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -57,7 +59,10 @@ func Connect(o Options) (*Broker, error) {
 		return nil, err
 	}
 	if b.conn, err = nats.Connect(o.URL, options...); err != nil {
-		return nil, fmt.Errorf("broker: connect to %s: %w", o.URL, err)
+		return nil, fmt.Errorf("broker: connect to %s: %w", address(o), err)
+	}
+	if !b.conn.IsConnected() {
+		b.logger.Warn("broker not reachable yet", "url", address(o))
 	}
 	if !o.Wait {
 		if err := checkPayload(b.conn); err != nil {
@@ -81,8 +86,9 @@ func (b *Broker) options(o Options) ([]nats.Option, error) {
 		nats.PingInterval(pingInterval),
 		nats.RetryOnFailedConnect(o.Wait),
 		nats.IgnoreAuthErrorAbort(), // credentials may be put right while we wait
-		nats.ConnectHandler(b.connected),
-		nats.ReconnectHandler(b.connected),
+		nats.ConnectHandler(b.connected(o)),
+		nats.ReconnectHandler(b.connected(o)),
+		nats.ReconnectErrHandler(b.unreachable()),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
 				b.logger.Warn("broker disconnected", "error", err)
@@ -111,11 +117,40 @@ func (b *Broker) options(o Options) ([]nats.Option, error) {
 	return options, nil
 }
 
-func (b *Broker) connected(c *nats.Conn) {
-	b.logger.Info("broker connected", "url", c.ConnectedUrlRedacted(), "server", c.ConnectedServerName())
-	if err := checkPayload(c); err != nil {
-		b.logger.Error("broker cannot take every callback", "error", err)
+func (b *Broker) connected(o Options) nats.ConnHandler {
+	return func(c *nats.Conn) {
+		b.logger.Info("broker connected", "url", address(o), "server", c.ConnectedServerName())
+		if err := checkPayload(c); err != nil {
+			b.logger.Error("broker cannot take every callback", "error", err)
+		}
 	}
+}
+
+// unreachable logs why connecting fails, once for each reason in a row.
+func (b *Broker) unreachable() nats.ConnErrHandler {
+	var last string // the client calls its handlers one at a time
+	return func(_ *nats.Conn, err error) {
+		if err != nil && err.Error() != last {
+			last = err.Error()
+			b.logger.Warn("broker not reachable", "error", err)
+		}
+	}
+}
+
+// address says where the server is, without passwords.
+func address(o Options) string {
+	if o.InProcess != nil {
+		return "in process"
+	}
+	servers := strings.Split(o.URL, ",")
+	for i, server := range servers {
+		if u, err := url.Parse(strings.TrimSpace(server)); err == nil {
+			servers[i] = u.Redacted()
+		} else {
+			servers[i] = "(unreadable URL)"
+		}
+	}
+	return strings.Join(servers, ",")
 }
 
 // checkPayload reports a server that would refuse a callback of full size.

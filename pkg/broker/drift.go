@@ -41,6 +41,8 @@ func driftOfStream(is, want jetstream.StreamConfig) []Drift {
 	c.setting("max_age", is.MaxAge, want.MaxAge)
 	c.setting("max_bytes", is.MaxBytes, want.MaxBytes)
 	c.setting("max_msgs", is.MaxMsgs, -1)
+	c.setting("max_msgs_per_subject", is.MaxMsgsPerSubject, -1)
+	c.setting("max_msg_size", is.MaxMsgSize, -1)
 	c.setting("duplicate_window", is.Duplicates, want.Duplicates)
 	c.setting("num_replicas", is.Replicas, want.Replicas)
 	c.setting("allow_direct", is.AllowDirect, want.AllowDirect)
@@ -65,5 +67,9 @@ func driftOfDurable(is, want jetstream.ConsumerConfig) []Drift {
 	c.setting("max_deliver", is.MaxDeliver, want.MaxDeliver)
 	c.setting("max_ack_pending", is.MaxAckPending, want.MaxAckPending)
 	c.setting("backoff", is.BackOff, want.BackOff)
+	c.setting("deliver_policy", is.DeliverPolicy, want.DeliverPolicy)
+	c.setting("headers_only", is.HeadersOnly, want.HeadersOnly)
+	c.setting("inactive_threshold", is.InactiveThreshold, want.InactiveThreshold)
+	c.setting("pause_until", is.PauseUntil, want.PauseUntil)
 	return c.drifts
 }

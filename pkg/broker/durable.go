@@ -40,6 +40,9 @@ func (b *Broker) Durable(ctx context.Context, t callback.Type) (*Durable, error)
 // now, another may. It cannot be cut short: a message that is handed over while
 // nobody listens any more would lie idle for the durable's ack wait.
 func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
+	if !d.broker.Connected() {
+		return nil, fmt.Errorf("%w: not connected", ErrUnavailable) // the client would leave a subscription behind
+	}
 	batch, err := d.consumer.Fetch(1, jetstream.FetchMaxWait(wait))
 	if err != nil {
 		return nil, d.fetchError(err)
@@ -92,12 +95,14 @@ func (b *Broker) Backlog(ctx context.Context, t callback.Type) (Backlog, error) 
 	if err != nil {
 		return Backlog{}, fmt.Errorf("broker: look up stream %s: %w", StreamCallbacks, err)
 	}
-	oldest, err := stream.GetMsg(ctx, backlog.settled+1, jetstream.WithGetMsgSubject(callbacksOf(t)))
-	switch {
-	case err == nil:
-		backlog.Oldest = time.Since(oldest.Time)
-	case !errors.Is(err, jetstream.ErrMsgNotFound):
-		return Backlog{}, fmt.Errorf("broker: look up the oldest message of durable %s: %w", t, err)
+	for _, subject := range []string{callbacksOf(t), redeliverOf(t)} {
+		oldest, err := stream.GetMsg(ctx, backlog.settled+1, jetstream.WithGetMsgSubject(subject))
+		switch {
+		case err == nil:
+			backlog.Oldest = max(backlog.Oldest, time.Since(oldest.Time))
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return Backlog{}, fmt.Errorf("broker: look up the oldest message of durable %s: %w", t, err)
+		}
 	}
 	return backlog, nil
 }

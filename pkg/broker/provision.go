@@ -10,9 +10,11 @@ import (
 	"fanfare/pkg/callback"
 )
 
-// DefaultStoreMaxBytes is what the streams and the bucket may take on a server
-// whose disk is not ours to look at.
-const DefaultStoreMaxBytes = 8 << 30
+// Sizes of the store that the streams and the bucket share, in bytes.
+const (
+	DefaultStoreMaxBytes = 8 << 30  // on a server whose disk is not ours to look at
+	MinStoreMaxBytes     = 64 << 20 // below it, a share would hold a handful of large callbacks
+)
 
 // Plan says what to provision. Types is required; the zero value of every other
 // field selects the default written beside it.
@@ -34,6 +36,9 @@ func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
 	}
 	if plan.StoreMaxBytes == 0 {
 		plan.StoreMaxBytes = DefaultStoreMaxBytes
+	}
+	if plan.StoreMaxBytes < MinStoreMaxBytes {
+		return nil, fmt.Errorf("broker: provision: a store of %d bytes: want at least %d", plan.StoreMaxBytes, int64(MinStoreMaxBytes))
 	}
 	var drifts []Drift
 	for _, want := range plan.streams() {

@@ -54,11 +54,13 @@ func message(cb callback.Callback) *nats.Msg {
 // publish sends msg under id until it is confirmed, refused for good, or ctx
 // ends.
 func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (duplicate bool, err error) {
-	for sent := 0; ; sent++ {
+	for unanswered := false; ; {
 		ack, err := b.publishOnce(ctx, msg, id, stream)
 		switch {
 		case err == nil:
-			return ack.Duplicate && sent == 0, nil // a duplicate of our own earlier sending is none
+			return ack.Duplicate && !unanswered, nil // what we sent before and heard nothing of is no duplicate
+		case errors.Is(err, context.DeadlineExceeded):
+			unanswered = true
 		case !transient(err):
 			return false, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		}
@@ -78,10 +80,10 @@ func (b *Broker) publishOnce(ctx context.Context, msg *nats.Msg, id, stream stri
 
 // transient reports whether the same publish may succeed a little later: the
 // server did not answer, or is still at the same message. What the server
-// refused by name stays refused.
+// refused by name stays refused, and what is too large for it stays too large.
 func transient(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return refused.ErrorCode == errCodeDuplicateInProcess
 	}
-	return true
+	return !errors.Is(err, nats.ErrMaxPayload)
 }

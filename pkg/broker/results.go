@@ -35,7 +35,7 @@ func (r *Results) open(ctx context.Context) (jetstream.KeyValue, error) {
 	if r.bucket == nil {
 		bucket, err := r.broker.js.KeyValue(ctx, BucketResults)
 		if err != nil {
-			return nil, fmt.Errorf("broker: open bucket %s: %w", BucketResults, err)
+			return nil, fmt.Errorf("%w: open bucket %s: %w", ErrUnavailable, BucketResults, err)
 		}
 		r.bucket = bucket
 	}
@@ -60,7 +60,7 @@ func (r *Results) get(ctx context.Context, key string) (doc result.Document, rev
 		return doc, 0, nil
 	}
 	if err != nil {
-		return doc, 0, fmt.Errorf("broker: read result %s: %w", key, err)
+		return doc, 0, fmt.Errorf("%w: read result %s: %w", ErrUnavailable, key, err)
 	}
 	if err := json.Unmarshal(entry.Value(), &doc); err != nil {
 		return doc, 0, fmt.Errorf("broker: decode result %s revision %d: %w", key, entry.Revision(), err)
@@ -96,13 +96,13 @@ func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error
 			return Merged{Before: before, After: after, Changed: true}, nil
 		}
 		if !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			return Merged{}, fmt.Errorf("broker: write result %s: %w", key, err)
+			return Merged{}, fmt.Errorf("%w: write result %s: %w", ErrUnavailable, key, err)
 		}
 		if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil { //nolint:gosec // jitter needs no secrecy
 			return Merged{}, fmt.Errorf("broker: write result %s: %w", key, err)
 		}
 	}
-	return Merged{}, fmt.Errorf("broker: write result %s: %d other writers were faster", key, maxSwaps)
+	return Merged{}, fmt.Errorf("%w: write result %s: %d other writers were faster", ErrUnavailable, key, maxSwaps)
 }
 
 // swap writes doc if the key is still at revision.

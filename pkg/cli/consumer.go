@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,11 +61,10 @@ func (c *Consumer) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer func() { _ = handler.Close() }()
-	operations, err := p.bindOps(c.OpsListen)
-	if err != nil {
+	if err := p.bindOps(c.OpsListen); err != nil {
 		return err
 	}
-	p.logger.Info("started", "type", c.Type, "ops_listen", operations.Addr().String())
+	p.logger.Info("started", "type", c.Type, "ops_listen", p.ops.Addr().String())
 	return p.run(ctx)
 }
 
@@ -82,11 +82,11 @@ func specOf(t string) (consume.Spec, error) {
 // openArchive opens the archive, which lies in dataDir unless a flag says
 // otherwise.
 func (w Work) openArchive(ctx context.Context, p *process, dataDir string) (*media.Archive, error) {
-	url, err := w.archiveURL(dataDir)
+	location, err := w.archiveURL(dataDir)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := media.OpenArchive(ctx, url)
+	archive, err := media.OpenArchive(ctx, location)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (w Work) archiveURL(dataDir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the archive: %w", err)
 	}
-	return "file://" + filepath.ToSlash(dir), nil
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String(), nil
 }
 
 // add adds one consumer to a process, its metrics under its type. What it returns

@@ -45,7 +45,7 @@ func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker
 func (d *demo) Run(ctx context.Context) error {
 	report, err := d.simulator.Run(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // its error says no more than that ctx ended
 	}
 	if err != nil {
 		return err

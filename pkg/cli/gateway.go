@@ -38,11 +38,10 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	operations, err := p.bindOps(c.OpsListen)
-	if err != nil {
+	if err := p.bindOps(c.OpsListen); err != nil {
 		return err
 	}
-	p.logger.Info("started", "listen", front.Addr().String(), "ops_listen", operations.Addr().String())
+	p.logger.Info("started", "listen", front.Addr().String(), "ops_listen", p.ops.Addr().String())
 	return p.run(ctx)
 }
 

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -21,6 +23,8 @@ type process struct {
 	registry *prometheus.Registry
 	parts    []part
 	checks   []ops.Check
+	ops      *ops.Server
+	stopping atomic.Bool
 }
 
 // part is anything that runs until its context ends.
@@ -47,25 +51,43 @@ func (p *process) check(name string, run func(context.Context) error) {
 	p.checks = append(p.checks, ops.Check{Name: name, Run: run})
 }
 
-// bindOps binds the operations listener and adds it to the parts.
-func (p *process) bindOps(listen string) (*ops.Server, error) {
+// bindOps binds the operations listener, when every check is there.
+func (p *process) bindOps(listen string) error {
+	p.check("process", p.running)
 	server, err := ops.New(ops.Options{Logger: p.logger, Gatherer: p.registry, Listen: listen, Checks: p.checks})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p.add(server)
-	return server, nil
+	p.ops = server
+	return nil
 }
 
 // run runs the parts until ctx ends or one of them fails, which ends the others.
+// The operations listener is the last to go, so that the end can be watched.
 func (p *process) run(ctx context.Context) error {
+	watched, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var watching errgroup.Group
+	watching.Go(func() error { return p.ops.Run(watched) })
+
 	group, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, func() { p.stopping.Store(true) })
+	defer stop()
 	for _, part := range p.parts {
 		group.Go(func() error { return part.Run(ctx) })
 	}
 	err := group.Wait()
+	cancel()
+	err = errors.Join(err, watching.Wait())
 	p.logger.Info("stopped")
 	return err
+}
+
+// running is a check that fails once the process is about to end.
+func (p *process) running(context.Context) error {
+	if p.stopping.Load() {
+		return errors.New("stopping")
+	}
+	return nil
 }
 
 // commit is the revision that the binary was built from, if it knows.

@@ -122,6 +122,14 @@ func TestProvisionTwiceChangesNothing(t *testing.T) {
 	}
 }
 
+func TestPasswordsAreNotTold(t *testing.T) {
+	t.Parallel()
+	p := fanfare(t, "provision", "--nats-url", "nats://svc:hunter2@"+freeAddr(t))
+	if status := p.wait(); status != 1 || strings.Contains(p.out.String()+p.err.String(), "hunter2") {
+		t.Errorf("status %d: %s", status, p.err.String())
+	}
+}
+
 func TestServerWithTooSmallAPayloadIsRefused(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)

@@ -61,11 +61,10 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer stop()
-	operations, err := p.bindOps(c.OpsListen)
-	if err != nil {
+	if err := p.bindOps(c.OpsListen); err != nil {
 		return err
 	}
-	if err := c.welcome(env, contracts, front, operations, server); err != nil {
+	if err := c.welcome(env, contracts, front, p.ops, server); err != nil {
 		return err
 	}
 	return p.run(ctx)
@@ -73,8 +72,11 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 
 func (c *Standalone) startServer(p *process) (*natsd.Server, error) {
 	listen := c.NATSListen
-	if listen == "off" {
+	switch {
+	case listen == "off":
 		listen = ""
+	case !c.AllowUnauthenticated && !gateway.Loopback(listen):
+		return nil, fmt.Errorf("--nats-listen %s is reachable from elsewhere and nothing authenticates NATS clients: listen on 127.0.0.1, or give --allow-unauthenticated", listen)
 	}
 	return natsd.Start(natsd.Options{
 		Logger:        p.logger,
@@ -115,9 +117,9 @@ func (c *Standalone) welcome(env Env, contracts callback.Contracts, front *gatew
 	for _, t := range contracts.Types() {
 		types = append(types, string(t))
 	}
-	nats := "off"
+	nats, follow := "off (--nats-listen)", "--nats-listen off: nothing can be followed"
 	if addr := server.Addr(); addr != nil {
-		nats = "nats://" + addr.String()
+		nats, follow = "nats://"+addr.String(), followHint(env.Name, addr.String())
 	}
 	archive, err := c.archiveURL(c.DataDir)
 	if err != nil {
@@ -130,13 +132,22 @@ func (c *Standalone) welcome(env Env, contracts callback.Contracts, front *gatew
   archive     %[5]s
 
 Try next, in another terminal:
-  %[6]s tail             callbacks as they arrive
-  %[6]s tail results     what becomes of each task
-  %[6]s --help           everything else
+%[6]s
 
-`, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive, env.Name)
+`, front.Addr(), strings.Join(types, ","), operations.Addr(), nats, archive, follow)
 	if err != nil {
 		return fmt.Errorf("write welcome: %w", err)
 	}
 	return nil
+}
+
+// followHint says what follows the stream at addr.
+func followHint(name, addr string) string {
+	flag := ""
+	if addr != "127.0.0.1:4222" {
+		flag = " --nats-url nats://" + addr
+	}
+	return fmt.Sprintf(`  %[1]s tail%[2]s           callbacks as they arrive
+  %[1]s tail results%[2]s   what becomes of each task
+  %[1]s --help              everything else`, name, flag)
 }

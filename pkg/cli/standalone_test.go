@@ -188,6 +188,26 @@ func TestSecondProcessOnADataDirectoryIsRefused(t *testing.T) {
 	}
 }
 
+func TestListeningBeyondLoopbackNeedsPermission(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--listen", "--nats-listen"} {
+		p := fanfare(t, "standalone", "--data-dir", t.TempDir(), "--ops-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--nats-listen", "off",
+			"--store-max-bytes", "1000000000", flag, "0.0.0.0:0")
+		if status := p.wait(); status != 1 || !strings.Contains(p.err.String(), "--allow-unauthenticated") {
+			t.Errorf("%s: status %d: %s", flag, status, p.err.String())
+		}
+	}
+}
+
+func TestDataDirectoryMayHaveAnyName(t *testing.T) {
+	t.Parallel()
+	s := newStandalone(t)
+	s.dir = filepath.Join(s.dir, "a #1?%41 b")
+	s.start(t)
+	checkReport(t, s.simulate(t, 5))
+	s.checkArchive(t, filepath.Join(s.dir, "archive"))
+}
+
 func TestTakenPortIsReported(t *testing.T) {
 	t.Parallel()
 	s := newStandalone(t)

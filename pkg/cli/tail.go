@@ -97,7 +97,15 @@ func writeLine(w io.Writer, m broker.Message) error {
 	if err := json.Unmarshal(m.Body, &said); err != nil {
 		return write(w, fmt.Sprintf("%s  %-24s %d bytes that are no callback", at, m.Subject, len(m.Body)))
 	}
-	return write(w, fmt.Sprintf("%s  %-24s %s  %s  %.80q", at, m.Subject, m.Header["ce-subject"], said.Code, said.Message))
+	return write(w, fmt.Sprintf("%s  %-24s %.80s  %s  %.80q", at, m.Subject, m.Header["ce-subject"], code(said.Code), said.Message))
+}
+
+// code shows a number as it is and anything else quoted.
+func code(v jsontext.Value) string {
+	if v.Kind() == '0' {
+		return fmt.Sprintf("%.20s", v)
+	}
+	return fmt.Sprintf("%.20q", v)
 }
 
 func resultLine(doc result.Document) string {

@@ -107,7 +107,7 @@ func (a *Archiver) store(ctx context.Context, d Delivery, assets []media.Asset, 
 			doc.Media[i].Error = reasonOf(err)
 		}
 		if errors.Is(err, media.ErrArchive) || ctx.Err() != nil {
-			return passing // the archive, or our own end, is to blame; the rest would fare no better
+			return errors.Join(passing, ctx.Err()) // the archive, or our own end, is to blame; the rest would fare no better
 		}
 	}
 	if passing != nil && !d.Last {

@@ -315,7 +315,7 @@ func TestArchiverMetrics(t *testing.T) {
 	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
 	publish(t, a.broker, "wav", failedWAV(2), time.Now())
 	eventually(t, "everything settled", func() bool { return unsettled(t, a.broker, "wav") == 0 })
-	want := fmt.Sprintf(`
+	want := strings.NewReplacer("%d", fmt.Sprint(len(wave("a")))).Replace(`
 # HELP fanfare_archive_bytes_total Bytes of media put into the archive.
 # TYPE fanfare_archive_bytes_total counter
 fanfare_archive_bytes_total{type="wav"} %d
@@ -325,11 +325,21 @@ fanfare_archive_files_total{type="wav"} 1
 # HELP fanfare_deliveries_total Messages delivered to a handler, by verdict (ack, retry, dead_letter).
 # TYPE fanfare_deliveries_total counter
 fanfare_deliveries_total{type="wav",verdict="ack"} 2
+fanfare_deliveries_total{type="wav",verdict="dead_letter"} 0
+fanfare_deliveries_total{type="wav",verdict="retry"} 0
 # HELP fanfare_results_total Task states recorded, by outcome (progress, succeeded, failed) and reason of failure.
 # TYPE fanfare_results_total counter
+fanfare_results_total{outcome="failed",reason="content_rejected",type="wav"} 0
+fanfare_results_total{outcome="failed",reason="generation_failed",type="wav"} 0
+fanfare_results_total{outcome="failed",reason="generation_failed_refunded",type="wav"} 0
+fanfare_results_total{outcome="failed",reason="invalid_request",type="wav"} 0
 fanfare_results_total{outcome="failed",reason="provider_error",type="wav"} 1
+fanfare_results_total{outcome="failed",reason="source_unavailable",type="wav"} 0
+fanfare_results_total{outcome="failed",reason="timeout",type="wav"} 0
+fanfare_results_total{outcome="failed",reason="unknown",type="wav"} 0
+fanfare_results_total{outcome="progress",reason="none",type="wav"} 0
 fanfare_results_total{outcome="succeeded",reason="none",type="wav"} 1
-`, len(wave("a")))
+`)
 	check := func() error {
 		return testutil.GatherAndCompare(a.registry, strings.NewReader(want), "fanfare_archive_bytes_total",
 			"fanfare_archive_files_total", "fanfare_deliveries_total", "fanfare_results_total")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"fanfare/pkg/broker"
@@ -17,7 +18,7 @@ func (r *Runner) deliver(ctx context.Context, w *worker, d *broker.Delivery) {
 	cb, last, err := r.handle(ctx, w, d)
 	stop()
 	v, reason := judge(err, last)
-	settled := r.settle(context.WithoutCancel(ctx), d, v, reason, err)
+	v, settled := r.settle(context.WithoutCancel(ctx), d, v, reason, err)
 
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
@@ -34,7 +35,19 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 	}
 	cb.Received = d.Received
 	last = time.Since(d.Received) >= r.giveUp
-	return cb, last, r.handler(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+	return cb, last, r.safely(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+}
+
+// safely makes an error of a handler's panic, which costs its own delivery and no
+// other.
+func (r *Runner) safely(ctx context.Context, d Delivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("consume: handler panicked: %v", p)
+			r.logger.Error("handler panicked", "message_id", d.Callback.MessageID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	return r.handler(ctx, d)
 }
 
 // keepAlive tells the server that the delivery is being worked on, until the

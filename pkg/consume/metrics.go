@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"fanfare/pkg/media"
+	"fanfare/pkg/result"
 )
 
 // none is the label value of what does not apply.
@@ -19,7 +20,7 @@ type runnerMetrics struct {
 
 func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
 	factory := promauto.With(reg)
-	return &runnerMetrics{
+	m := &runnerMetrics{
 		deliveries: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "fanfare_deliveries_total",
 			Help: "Messages delivered to a handler, by verdict (ack, retry, dead_letter).",
@@ -29,6 +30,10 @@ func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
 			"Time from a delivery to its settlement.",
 			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300)),
 	}
+	for _, v := range []verdict{verdictAck, verdictRetry, verdictDeadLetter} {
+		m.deliveries.WithLabelValues(string(v)) // so that a first one is seen as an increase
+	}
+	return m
 }
 
 type archiverMetrics struct {
@@ -40,7 +45,7 @@ type archiverMetrics struct {
 
 func newArchiverMetrics(reg prometheus.Registerer) *archiverMetrics {
 	factory := promauto.With(reg)
-	return &archiverMetrics{
+	m := &archiverMetrics{
 		results: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "fanfare_results_total",
 			Help: "Task states recorded, by outcome (progress, succeeded, failed) and reason of failure.",
@@ -62,6 +67,15 @@ func newArchiverMetrics(reg prometheus.Registerer) *archiverMetrics {
 			"Time from a task's first callback to its final one, for tasks that report stages.",
 			1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)),
 	}
+	for _, reason := range media.Reasons() {
+		m.failures.WithLabelValues(string(reason))
+	}
+	for _, reason := range result.Reasons() {
+		m.results.WithLabelValues(string(result.Failed), string(reason))
+	}
+	m.results.WithLabelValues(string(result.Progress), none)
+	m.results.WithLabelValues(string(result.Succeeded), none)
+	return m
 }
 
 func (m *archiverMetrics) failed(e *media.FetchError) {

@@ -153,6 +153,21 @@ func TestRetryComesAgainUntilItSucceeds(t *testing.T) {
 	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
 }
 
+func TestPanicCostsItsOwnDeliveryOnly(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	handled := newTally()
+	run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Workers: 1, Handler: func(_ context.Context, d consume.Delivery) error {
+		if handled.add(d.Callback.TaskID) == 1 && d.Callback.TaskID == "task-1" {
+			panic("lost my mind")
+		}
+		return nil
+	}})
+	publish(t, b, "wav", failedWAV(1), time.Now())
+	publish(t, b, "wav", failedWAV(2), time.Now())
+	eventually(t, "both handled and settled", func() bool { return handled.tasks() == 2 && unsettled(t, b, "wav") == 0 })
+}
+
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

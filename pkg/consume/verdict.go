@@ -38,11 +38,17 @@ func judge(err error, last bool) (v verdict, reason string) {
 		return verdictDeadLetter, reasonInvalid
 	case permanent(err):
 		return verdictDeadLetter, reasonPermanent
-	case last && !errors.Is(err, media.ErrArchive) && !errors.Is(err, context.Canceled):
+	case last && !ours(err):
 		return verdictDeadLetter, reasonGaveUp
 	default:
 		return verdictRetry, ""
 	}
+}
+
+// ours reports whether the fault lies with the archive, the broker or our own
+// end, so that the message is not to blame.
+func ours(err error) bool {
+	return errors.Is(err, media.ErrArchive) || errors.Is(err, broker.ErrUnavailable) || errors.Is(err, context.Canceled)
 }
 
 // delay is how long to wait before delivery n+1: 1 s, 5 s, 30 s, 2 min, 10 min,
@@ -56,28 +62,30 @@ func delay(n uint64, err error) time.Duration {
 	if n >= 1 && n <= uint64(len(steps)) {
 		d = steps[n-1]
 	}
+	d += rand.N(2*d/5) - d/5 //nolint:gosec // jitter needs no secrecy
 	if fetch, ok := errors.AsType[*media.FetchError](err); ok {
 		d = max(d, fetch.RetryAfter)
 	}
-	return d - d/5 + rand.N(2*d/5) //nolint:gosec // jitter needs no secrecy
+	return d
 }
 
-// settle carries out a verdict. A dead letter that cannot be stored is retried
-// instead, so that the message is not lost.
-func (r *Runner) settle(ctx context.Context, d *broker.Delivery, v verdict, reason string, cause error) error {
+// settle carries out a verdict and returns the one that took effect: a dead
+// letter that cannot be stored is retried instead, so that the message is not
+// lost.
+func (r *Runner) settle(ctx context.Context, d *broker.Delivery, v verdict, reason string, cause error) (verdict, error) {
 	switch v {
 	case verdictAck:
-		return r.ack(ctx, d)
+		return v, r.ack(ctx, d)
 	case verdictDeadLetter:
 		ctx, cancel := context.WithTimeout(ctx, settleWait)
 		defer cancel()
 		err := d.DeadLetter(ctx, r.contract.Type, reason, cause)
 		if err == nil {
-			return nil
+			return v, nil
 		}
-		return errors.Join(err, d.Retry(delay(d.Number, nil)))
+		return verdictRetry, errors.Join(err, d.Retry(delay(d.Number, nil)))
 	default:
-		return d.Retry(delay(d.Number, cause))
+		return v, d.Retry(delay(d.Number, cause))
 	}
 }
 

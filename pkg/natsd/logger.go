@@ -31,10 +31,10 @@ func (l *logger) Errorf(format string, v ...any) {
 
 func (l *logger) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	l.slog.Error("server error", "detail", text)
 	select {
 	case l.fatal <- text:
-	default:
-		l.slog.Error("server error", "detail", text)
+	default: // an earlier one is there
 	}
 }
 

@@ -22,7 +22,10 @@ import (
 // ErrLocked reports that another process uses the data directory.
 var ErrLocked = errors.New("natsd: data directory is in use by another process")
 
-const readyWait = 30 * time.Second // JetStream reads its whole store before it is ready
+const (
+	readyWait = 10 * time.Minute      // JetStream reads its whole store before it is ready
+	readyPoll = 50 * time.Millisecond // between two looks at what the server calls fatal
+)
 
 // Options configures a Server. Logger, Dir and MaxPayload are required.
 type Options struct {
@@ -77,17 +80,17 @@ func (s *Server) start(o Options) error {
 	log := newLogger(o.Logger)
 	s.server.SetLoggerV2(log, false, false, false)
 	go s.server.Start()
-	ready := make(chan bool, 1)
-	go func() { ready <- s.server.ReadyForConnections(readyWait) }()
-	select {
-	case text := <-log.fatal:
-		return fmt.Errorf("natsd: start server: %s", text)
-	case ok := <-ready:
-		if !ok {
-			return fmt.Errorf("natsd: server not ready after %s", readyWait)
+	for end := time.Now().Add(readyWait); time.Now().Before(end); {
+		if s.server.ReadyForConnections(readyPoll) {
+			return nil
 		}
-		return nil
+		select {
+		case text := <-log.fatal:
+			return fmt.Errorf("natsd: start server: %s", text)
+		default:
+		}
 	}
+	return fmt.Errorf("natsd: server not ready after %s", readyWait)
 }
 
 func serverOptions(o Options, storeMaxBytes int64) (*server.Options, error) {

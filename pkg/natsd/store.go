@@ -19,24 +19,30 @@ const storeFile = "store-max-bytes"
 // storeMaxBytes returns asked, or what was recorded at an earlier start, or half
 // of what the disk has free, and records it.
 func storeMaxBytes(dir string, asked int64) (int64, error) {
+	if asked < 0 {
+		return 0, fmt.Errorf("natsd: a store of %d bytes: want more than 0, or 0 for the default", asked)
+	}
 	path := filepath.Join(dir, storeFile)
 	recorded, err := readStoreFile(path)
 	if err != nil {
 		return 0, err
 	}
+	if asked == recorded || asked == 0 && recorded != 0 {
+		return recorded, nil
+	}
+	free, err := freeBytes(dir)
+	if err != nil {
+		return 0, err
+	}
 	size := asked
 	if size == 0 {
-		size = recorded
-	}
-	if size == 0 {
-		free, err := freeBytes(dir)
-		if err != nil {
-			return 0, err
-		}
 		size = free / 2
 	}
-	if size == recorded {
-		return size, nil
+	if size < recorded {
+		return 0, fmt.Errorf("natsd: the store cannot shrink from %d to %d bytes: its streams keep their sizes: edit them first, then put the new size into %s", recorded, size, path)
+	}
+	if size > recorded+free {
+		return 0, fmt.Errorf("natsd: a store of %d bytes does not fit: %s has %d bytes free: choose a smaller --store-max-bytes", size, dir, free)
 	}
 	if err := os.WriteFile(path, []byte(strconv.FormatInt(size, 10)+"\n"), 0o600); err != nil {
 		return 0, fmt.Errorf("natsd: record store size: %w", err)

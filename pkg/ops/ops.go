@@ -90,19 +90,23 @@ func New(o Options) (*Server, error) {
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends, then lets the requests under way finish, or cuts
+// them off after a moment.
 func (s *Server) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
 		defer cancel()
 		if s.server.Shutdown(drain) != nil {
 			_ = s.server.Close() // a profile may still be running; nobody waits for it
 		}
 	})
-	defer stop()
 	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return fmt.Errorf("ops: serve: %w", err)
 	}
+	<-stopped // Serve returns as soon as the listener is closed
 	return nil
 }
 
