@@ -59,7 +59,7 @@ func Connect(o Options) (*Broker, error) {
 		return nil, err
 	}
 	if b.conn, err = nats.Connect(o.URL, options...); err != nil {
-		return nil, fmt.Errorf("broker: connect to %s: %w", address(o), err)
+		return nil, fmt.Errorf("broker: connect to %s: %w", address(o), withoutURL(err))
 	}
 	if !b.conn.IsConnected() {
 		b.logger.Warn("broker not reachable yet", "url", address(o))
@@ -137,20 +137,29 @@ func (b *Broker) unreachable() nats.ConnErrHandler {
 	}
 }
 
-// address says where the server is, without passwords.
+// address says where the server is, without user names, passwords and tokens.
 func address(o Options) string {
 	if o.InProcess != nil {
 		return "in process"
 	}
 	servers := strings.Split(o.URL, ",")
 	for i, server := range servers {
-		if u, err := url.Parse(strings.TrimSpace(server)); err == nil {
-			servers[i] = u.Redacted()
-		} else {
-			servers[i] = "(unreadable URL)"
+		scheme, rest, ok := strings.Cut(strings.TrimSpace(server), "://")
+		if !ok {
+			scheme, rest = "nats", scheme
 		}
+		servers[i] = scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
 	}
 	return strings.Join(servers, ",")
+}
+
+// withoutURL is err without the address that could not be parsed, which may hold
+// a password.
+func withoutURL(err error) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return errors.New("this is no URL")
+	}
+	return err
 }
 
 // checkPayload reports a server that would refuse a callback of full size.

@@ -27,7 +27,7 @@ func storeMaxBytes(dir string, asked int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if asked == recorded || asked == 0 && recorded != 0 {
+	if recorded != 0 && (asked == 0 || asked == recorded) {
 		return recorded, nil
 	}
 	free, err := freeBytes(dir)

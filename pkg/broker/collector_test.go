@@ -1,0 +1,185 @@
+package broker_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/natsd/natstest"
+)
+
+// gather returns every value by its name and label.
+func gather(tb testing.TB, c prometheus.Collector) map[string]float64 {
+	tb.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := strings.TrimPrefix(family.GetName(), "fanfare_")
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetName() + "=" + l.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+func TestCollectorSaysHowThingsStand(t *testing.T) {
+	t.Parallel()
+	b, js := provisionTwoTypes(t)
+	d := durable(t, b, "wav")
+	publish(t, b, wav("done"))
+	if err := next(t, d).Ack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, wav("out twice"))
+	published := time.Now()
+	if err := next(t, d).Retry(0); err != nil {
+		t.Fatal(err)
+	}
+	next(t, d)
+	publish(t, b, wav("out"))
+	next(t, d)
+	publish(t, b, wav("waits"))
+	merge(t, b.Results(), document(wav("a")))
+	c := b.Collector([]callback.Type{"wav", "music"})
+	want := map[string]float64{
+		"broker_connected":                     1,
+		"stream_messages stream=CALLBACKS":     4,
+		"stream_messages stream=DEAD_LETTERS":  0,
+		"stream_messages stream=QUARANTINE":    0,
+		"stream_messages stream=RESULTS":       1,
+		"stream_max_bytes stream=CALLBACKS":    60 << 20,
+		"stream_max_bytes stream=DEAD_LETTERS": 15 << 20,
+		"stream_max_bytes stream=QUARANTINE":   10 << 20,
+		"stream_max_bytes stream=RESULTS":      10 << 20,
+		"stream_bytes stream=CALLBACKS":        float64(bytesOf(t, js, "CALLBACKS")),
+		"stream_bytes stream=DEAD_LETTERS":     0,
+		"stream_bytes stream=QUARANTINE":       0,
+		"stream_bytes stream=RESULTS":          float64(bytesOf(t, js, "KV_RESULTS")),
+		"consumer_pending type=wav":            1,
+		"consumer_pending type=music":          0,
+		"consumer_ack_pending type=wav":        2,
+		"consumer_ack_pending type=music":      0,
+		"consumer_redelivered type=wav":        1,
+		"consumer_redelivered type=music":      0,
+	}
+	var got map[string]float64
+	eventually(t, "the message that waits is counted", func() bool { // the server's counts lag behind a publish
+		got = gather(t, c)
+		return got["consumer_pending type=wav"] == 1
+	})
+	oldest, none := got["consumer_oldest_pending_seconds type=wav"], got["consumer_oldest_pending_seconds type=music"]
+	if age := time.Since(published).Seconds(); oldest <= 0 || oldest > age+moment.Seconds() || none != 0 {
+		t.Errorf("the oldest message is %v s old, of another type %v s", oldest, none)
+	}
+	delete(got, "consumer_oldest_pending_seconds type=wav")
+	delete(got, "consumer_oldest_pending_seconds type=music")
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("metrics\n  %v\nwant\n  %v", got, want)
+	}
+	if got["stream_bytes stream=CALLBACKS"] < 4*100 {
+		t.Error("the stream takes no room")
+	}
+}
+
+// bytesOf is what a stream takes.
+func bytesOf(tb testing.TB, js jetstream.JetStream, name string) uint64 {
+	tb.Helper()
+	stream, err := js.Stream(tb.Context(), name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return stream.CachedInfo().State.Bytes
+}
+
+func TestCollectorOfNoTypesTellsOfTheStreams(t *testing.T) {
+	t.Parallel()
+	b, _ := provisionTwoTypes(t)
+	if got := gather(t, b.Collector(nil)); len(got) != 13 || got["broker_connected"] != 1 {
+		t.Errorf("metrics %v", got)
+	}
+}
+
+func TestCollectorIsWellFormed(t *testing.T) {
+	t.Parallel()
+	b, _ := provisionTwoTypes(t)
+	c := b.Collector([]callback.Type{"wav"})
+	problems, err := testutil.CollectAndLint(c)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	descs := make(chan *prometheus.Desc, 100)
+	c.Describe(descs)
+	if len(descs) != 8 {
+		t.Errorf("%d descriptions", len(descs))
+	}
+}
+
+func TestCollectorSaysThatTheServerIsGone(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, t.TempDir(), "")
+	b := natstest.Provisioned(t, server)
+	server.Stop()
+	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	begun := time.Now()
+	got := gather(t, b.Collector([]callback.Type{"wav"}))
+	if connected, ok := got["broker_connected"]; !ok || connected != 0 || len(got) != 1 {
+		t.Errorf("metrics %v", got)
+	}
+	if took := time.Since(begun); took > patience/10 {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestCollectorOfAServerWithoutStreamsTellsWhatItCan(t *testing.T) {
+	t.Parallel()
+	log, said := logger()
+	b, err := broker.Connect(broker.Options{Logger: log, InProcess: natstest.Start(t, t.TempDir(), "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got := gather(t, b.Collector([]callback.Type{"wav"})); len(got) != 1 || got["broker_connected"] != 1 {
+		t.Errorf("metrics %v", got)
+	}
+	if !strings.Contains(said.String(), `"msg":"stream not measured","stream":"CALLBACKS"`) {
+		t.Errorf("log says %s", said)
+	}
+}
+
+func TestCollectorTellsOfTheDurablesThatThereAre(t *testing.T) {
+	t.Parallel()
+	b, _ := provisionTwoTypes(t)
+	if got := gather(t, b.Collector([]callback.Type{"wav", "lyrics"})); len(got) != 13+4 {
+		t.Errorf("metrics %v", got)
+	}
+}
+
+func TestScrapeOfAServerThatHangsIsBounded(t *testing.T) {
+	t.Parallel()
+	way := newLossy(natstest.Start(t, t.TempDir(), ""))
+	b := natstest.Provisioned(t, way)
+	way.hang(t)
+	begun := time.Now()
+	got := gather(t, b.Collector([]callback.Type{"wav", "music"}))
+	if took := time.Since(begun); took > 6*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if len(got) != 1 || got["broker_connected"] != 1 {
+		t.Errorf("metrics %v", got)
+	}
+}
