@@ -54,7 +54,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	line.BindTo(ctx, (*context.Context)(nil))
-	env := cli.Env{Out: os.Stdout, Err: os.Stderr, LogLevel: c.LogLevel, Version: version, Name: k.Model.Name}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	env := cli.Env{Out: os.Stdout, Err: os.Stderr, LogLevel: c.LogLevel, Version: version, Name: k.Model.Name, Reload: reload}
 	if strings.Contains(os.Args[0], "go-build") {
 		env.Name = "go run ."
 	}

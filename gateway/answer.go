@@ -25,6 +25,10 @@ func standard(status int) answer {
 	switch status {
 	case http.StatusOK:
 		return answer{status, "success"}
+	case http.StatusUnauthorized:
+		return answer{status, "not signed as the provider signs"}
+	case http.StatusForbidden:
+		return answer{status, "this address may not call here"}
 	case http.StatusNotFound:
 		return answer{status, "no such callback URL: POST to /callbacks/{type}"}
 	case http.StatusMethodNotAllowed:
@@ -33,6 +37,12 @@ func standard(status int) answer {
 		return answer{status, "the body is larger than 1 MiB"}
 	case http.StatusUnsupportedMediaType:
 		return answer{status, "send one Content-Type: application/json, UTF-8, without Content-Encoding"}
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return answer{status, "the headers are larger than 32 KiB"}
+	case http.StatusHTTPVersionNotSupported:
+		return answer{status, "speak HTTP/1.1"}
+	case http.StatusTooManyRequests:
+		return answer{status, "too many callbacks at once: try again"}
 	default:
 		return answer{http.StatusServiceUnavailable, "not stored: try again"}
 	}
@@ -65,7 +75,7 @@ func (a answer) write(w http.ResponseWriter) {
 	switch a.status {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodPost)
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
 	w.WriteHeader(a.status)

@@ -1,44 +1,127 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// listener hands out connections that know when a request began.
-type listener struct{ net.Listener }
+// maxConns bounds open connections.
+const maxConns = 4096
 
-func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // net/http looks at what kind of error it is
-	}
-	return &conn{Conn: c}, nil
+// busy is what a connection beyond maxConns is told.
+const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 52\r\nRetry-After: 5\r\nConnection: close\r\n\r\n" +
+	`{"code":503,"msg":"too many connections: try again"}`
+
+// listener hands out connections that know their request's head, a bounded
+// number at a time.
+type listener struct {
+	net.Listener
+	plain bool // whether a client without TLS can read what it is told
+	open  *atomic.Int64
 }
 
-// conn notes when the first byte of a request arrived: the sender's clock runs
-// from there, and net/http tells nobody.
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // net/http looks at what kind of error it is
+		}
+		if l.open.Add(1) <= maxConns {
+			return &conn{Conn: c, open: l.open}, nil
+		}
+		l.open.Add(-1)
+		if l.plain && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+			_, _ = io.WriteString(c, busy) // fits into an empty socket buffer, so nobody waits
+		}
+		_ = c.Close()
+	}
+}
+
+// conn notes when the first byte of a request arrived and what its head looked
+// like: the sender's clock runs from there, and net/http tells nobody of either.
 type conn struct {
 	net.Conn
-	began atomic.Int64 // Unix nanoseconds; 0 between requests
+	open   *atomic.Int64
+	closed atomic.Bool
+	began  atomic.Int64 // Unix nanoseconds; 0 between requests
+
+	mu    sync.Mutex // net/http reads ahead while a handler runs
+	head  []byte     // as far as it has been read
+	ended bool       // whether head is whole
 }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.began.CompareAndSwap(0, time.Now().UnixNano())
+		c.note(p[:n])
 	}
 	return n, err //nolint:wrapcheck // net/http looks at what kind of error it is
+}
+
+// note collects the head of a request, which net/http bounds.
+func (c *conn) note(p []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	from := max(0, len(c.head)-3)
+	c.head = append(c.head, p...)
+	for _, end := range []string{"\r\n\r\n", "\n\n", "\n\r\n"} {
+		if i := bytes.Index(c.head[from:], []byte(end)); i >= 0 {
+			c.head, c.ended = c.head[:from+i+len(end)], true
+			return
+		}
+	}
+}
+
+// next forgets the request that is over.
+func (c *conn) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.began.Store(0)
+	c.head, c.ended = c.head[:0], false
+}
+
+func (c *conn) Close() error {
+	if !c.closed.Swap(true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close() //nolint:wrapcheck // net/http looks at what kind of error it is
 }
 
 // connState is net/http's hook; a connection is idle once a request is over.
 func connState(c net.Conn, state http.ConnState) {
 	if own, ok := c.(*conn); ok && state == http.StateIdle {
-		own.began.Store(0)
+		own.next()
 	}
+}
+
+// ambiguous reports whether the head says more than once how long the body is:
+// two readers of such a request may see different ones, and net/http only tells
+// what it made of it. A head that came together with the request before is taken
+// for ambiguous if the body is chunked.
+func (c *conn) ambiguous(chunked bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		return chunked
+	}
+	said := 0
+	for line := range bytes.Lines(c.head) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("Transfer-Encoding")) {
+			said++
+		}
+	}
+	return said > 1
 }
 
 type connKey struct{}

@@ -7,17 +7,24 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
+	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 )
 
@@ -35,22 +42,33 @@ const (
 	drainWait      = 10 * time.Second // at shutdown, for requests under way
 )
 
-// publisher stores callbacks; it is implemented by [broker.Broker].
-type publisher interface {
-	// Publish returns once the callback is stored, or an error if that is not
-	// confirmed by the end of ctx.
-	Publish(ctx context.Context, cb callback.Callback) (duplicate bool, err error)
+// store keeps callbacks; it is implemented by [broker.Broker]. Both methods
+// return an error if what they did is not confirmed by the end of ctx.
+type store interface {
+	Publish(ctx context.Context, cb callback.Callback) (broker.Published, error)
+	Quarantine(ctx context.Context, r broker.Quarantined) error
 }
 
-// Options configures a Gateway. Logger, Registerer, Contracts and Publisher are
+// Options configures a Gateway. Logger, Registerer, Contracts and Store are
 // required; the zero value of every other field selects the default written
-// beside it.
+// beside it. Every mechanism that is configured must pass: HMAC, URL token,
+// address.
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Contracts  callback.Contracts
-	Publisher  publisher
+	Store      store
 	Listen     string // 127.0.0.1:8080
+
+	HMACKeyFiles   []string         // no signatures are asked for: files with one key each, all of which count
+	HMACTolerance  time.Duration    // 5m: how far a signature's timestamp may be from now
+	URLTokenFiles  []string         // no tokens are asked for: files with one token each, all of which count
+	AllowFrom      []string         // every address: CIDRs of peers that may call
+	TrustedProxies []string         // none: CIDRs of proxies whose X-Forwarded-For counts
+	TLSCertFile    string           // no TLS: PEM file with the certificate chain
+	TLSKeyFile     string           // no TLS: PEM file with its key
+	Reload         <-chan os.Signal // files are looked at every 500 ms: and at once when this says so
+	MaxInFlight    int              // 512: callbacks being stored at the same time
 
 	// AllowUnauthenticated permits a Listen address beyond loopback although
 	// nothing shows that a request is the provider's; default false.
@@ -65,14 +83,19 @@ func (o *Options) validate() error {
 		return errors.New("gateway: Registerer is missing")
 	case len(o.Contracts) == 0:
 		return errors.New("gateway: Contracts is missing")
-	case o.Publisher == nil:
-		return errors.New("gateway: Publisher is missing")
+	case o.Store == nil:
+		return errors.New("gateway: Store is missing")
+	case (o.TLSCertFile == "") != (o.TLSKeyFile == ""):
+		return errors.New("gateway: TLS needs both --tls-cert-file and --tls-key-file")
+	case o.HMACTolerance < 0 || o.MaxInFlight < 0:
+		return errors.New("gateway: --hmac-tolerance and --max-in-flight cannot be negative")
 	}
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:8080"
-	}
-	if !o.AllowUnauthenticated && !Loopback(o.Listen) {
-		return fmt.Errorf("gateway: %s is reachable from elsewhere and nothing authenticates the provider: listen on 127.0.0.1, or give --allow-unauthenticated", o.Listen)
+	o.Listen = cmp.Or(o.Listen, "127.0.0.1:8080")
+	o.HMACTolerance = cmp.Or(o.HMACTolerance, 5*time.Minute)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 512)
+	authenticated := len(o.HMACKeyFiles)+len(o.URLTokenFiles)+len(o.AllowFrom) > 0
+	if !authenticated && !o.AllowUnauthenticated && !Loopback(o.Listen) {
+		return fmt.Errorf("gateway: %s is reachable from elsewhere and nothing authenticates the provider: configure --hmac-key-file, --url-token-file or --allow-from, listen on 127.0.0.1, or give --allow-unauthenticated", o.Listen)
 	}
 	return nil
 }
@@ -93,28 +116,48 @@ func Loopback(listen string) bool {
 
 // Gateway is the HTTP front.
 type Gateway struct {
-	logger    *slog.Logger
-	publisher publisher
-	metrics   *metrics
-	listener  net.Listener
-	server    *http.Server
+	logger   *slog.Logger
+	store    store
+	metrics  *metrics
+	listener net.Listener
+	server   *http.Server
+	bodies   bodies
+	slots    *semaphore.Weighted // callbacks being stored
+	now      func() time.Time
+
+	keys           *reloaded[[][]byte] // HMAC keys; nil: no signatures are asked for
+	tolerance      time.Duration
+	tokens         *reloaded[[][]byte] // URL tokens; nil: none are asked for
+	allowFrom      networks
+	trustedProxies networks
+	certificate    *reloaded[*tls.Certificate] // nil: no TLS
+	reload         <-chan os.Signal
 }
 
-// New validates the options and binds the listener. Run starts serving.
+// New validates the options, reads the files they name, and binds the listener.
+// Run starts serving.
 func New(o Options) (*Gateway, error) {
 	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		logger:    o.Logger,
+		store:     o.Store,
+		metrics:   newMetrics(o.Registerer, o.Contracts),
+		bodies:    newBodies(maxBodiesBytes),
+		slots:     semaphore.NewWeighted(int64(o.MaxInFlight)),
+		now:       time.Now,
+		tolerance: o.HMACTolerance,
+		reload:    o.Reload,
+	}
+	if err := g.authenticate(o); err != nil {
 		return nil, err
 	}
 	bound, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: listen on %s: %w", o.Listen, err)
 	}
-	g := &Gateway{
-		logger:    o.Logger,
-		publisher: o.Publisher,
-		metrics:   newMetrics(o.Registerer, o.Contracts),
-		listener:  bound,
-	}
+	g.listener = bound
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	g.server = &http.Server{
@@ -132,12 +175,44 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
+// authenticate sets up every mechanism that is configured.
+func (g *Gateway) authenticate(o Options) (err error) {
+	if len(o.HMACKeyFiles) > 0 {
+		if g.keys, err = reload(g.logger, "HMAC keys", o.HMACKeyFiles, secrets(g.logger, "HMAC keys", o.HMACKeyFiles)); err != nil {
+			return err
+		}
+	}
+	if len(o.URLTokenFiles) > 0 {
+		if g.tokens, err = reload(g.logger, "URL tokens", o.URLTokenFiles, tokens(g.logger, o.URLTokenFiles)); err != nil {
+			return err
+		}
+	}
+	if o.TLSCertFile != "" {
+		if g.certificate, err = reload(g.logger, "TLS certificate", []string{o.TLSCertFile, o.TLSKeyFile}, certificate); err != nil {
+			return err
+		}
+		exposeExpiry(o.Registerer, g.certificate)
+	}
+	if g.allowFrom, err = parseNetworks("--allow-from", o.AllowFrom); err != nil {
+		return err
+	}
+	g.trustedProxies, err = parseNetworks("--trusted-proxy", o.TrustedProxies)
+	return err
+}
+
 // Addr is where the gateway listens.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 
 // Run serves until ctx ends, then finishes the requests under way; a client that
 // does not get on with its own is cut off.
 func (g *Gateway) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	g.watchFiles(ctx, &watching)
+
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -147,10 +222,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 			_ = g.server.Close()
 		}
 	})
-	if err := g.server.Serve(listener{g.listener}); !errors.Is(err, http.ErrServerClosed) {
+	if err := g.server.Serve(g.connections()); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("gateway: serve: %w", err)
 	}
 	<-stopped // Serve returns as soon as the listener is closed
 	return nil
+}
+
+// connections is the listener as the server sees it.
+func (g *Gateway) connections() net.Listener {
+	if g.certificate == nil {
+		return listener{Listener: g.listener, plain: true, open: new(atomic.Int64)}
+	}
+	return listener{Listener: tls.NewListener(g.listener, tlsConfig(g.certificate)), open: new(atomic.Int64)}
 }

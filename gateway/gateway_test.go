@@ -32,20 +32,43 @@ type rig struct {
 	stop     func() // ends the gateway and waits for it
 }
 
-func start(tb testing.TB, b *broker.Broker) *rig {
+// options returns what a gateway needs to start on loopback, but for its Store,
+// changed as asked.
+func options(tb testing.TB, change ...func(*gateway.Options)) gateway.Options {
 	tb.Helper()
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	registry := prometheus.NewPedanticRegistry()
-	g, err := gateway.New(gateway.Options{
+	o := gateway.Options{
 		Logger:     natstest.Logger(tb),
-		Registerer: registry,
+		Registerer: prometheus.NewPedanticRegistry(),
 		Contracts:  contracts,
-		Publisher:  b,
+		Store:      (*broker.Broker)(nil),
 		Listen:     "127.0.0.1:0",
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	return o
+}
+
+func start(tb testing.TB, b *broker.Broker, change ...func(*gateway.Options)) *rig {
+	tb.Helper()
+	return startWith(tb, b, b, change...)
+}
+
+// startWith starts a gateway that stores through store, which is b or wraps it.
+func startWith(tb testing.TB, b *broker.Broker, store interface {
+	Publish(context.Context, callback.Callback) (broker.Published, error)
+	Quarantine(context.Context, broker.Quarantined) error
+}, change ...func(*gateway.Options),
+) *rig {
+	tb.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	g, err := gateway.New(options(tb, append(change, func(o *gateway.Options) {
+		o.Registerer, o.Store = registry, store
+	})...))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -76,6 +99,17 @@ func start(tb testing.TB, b *broker.Broker) *rig {
 	}
 	tb.Cleanup(r.stop)
 	return r
+}
+
+// eventually waits until ok.
+func (r *rig) eventually(what string, ok func() bool) {
+	r.tb.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			r.tb.Fatalf("never: %s", what)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }
 
 // answer is what came back.

@@ -16,10 +16,13 @@ const none = "none"
 type result string
 
 const (
-	resultStored      result = "stored"
-	resultDuplicate   result = "duplicate"
-	resultRejected    result = "rejected"
-	resultUnavailable result = "unavailable"
+	resultStored          result = "stored"
+	resultDuplicate       result = "duplicate"
+	resultConflict        result = "conflict"
+	resultQuarantined     result = "quarantined"
+	resultRejected        result = "rejected"
+	resultUnauthenticated result = "unauthenticated"
+	resultUnavailable     result = "unavailable"
 )
 
 type metrics struct {
@@ -35,11 +38,13 @@ func newMetrics(reg prometheus.Registerer, contracts callback.Contracts) *metric
 	m := registerMetrics(reg)
 	for t, contract := range contracts {
 		for _, stage := range contract.Stages() {
-			for _, r := range []result{resultStored, resultDuplicate, resultUnavailable} {
+			for _, r := range []result{resultStored, resultDuplicate, resultConflict, resultUnavailable} {
 				m.callbacks.WithLabelValues(string(t), string(stage), string(r))
 			}
 		}
-		m.callbacks.WithLabelValues(string(t), none, string(resultRejected))
+		for _, r := range []result{resultQuarantined, resultRejected, resultUnauthenticated, resultUnavailable} {
+			m.callbacks.WithLabelValues(string(t), none, string(r))
+		}
 		m.duration.WithLabelValues(string(t))
 	}
 	m.callbacks.WithLabelValues(none, none, string(resultRejected))

@@ -60,7 +60,8 @@ func TestMetricsCountByTypeStageAndResult(t *testing.T) {
 		{"wav", "complete", "duplicate", 1},
 		{"wav", "complete", "unavailable", 0},
 		{"wav", "error", "stored", 0},
-		{"wav", "none", "rejected", 1},
+		{"wav", "none", "quarantined", 1},
+		{"wav", "none", "rejected", 0},
 		{"none", "none", "rejected", 1},
 		{"music", "first", "stored", 0},
 	} {

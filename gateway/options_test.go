@@ -33,7 +33,7 @@ func TestListeningBeyondLoopbackNeedsPermission(t *testing.T) {
 				Logger:     natstest.Logger(t),
 				Registerer: prometheus.NewRegistry(),
 				Contracts:  contracts,
-				Publisher:  b,
+				Store:      b,
 				Listen:     listen,
 			})
 			got := err != nil && strings.Contains(err.Error(), "--allow-unauthenticated")

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
 
+	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 )
 
@@ -22,7 +21,10 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), start.Add(answerWait))
 		defer cancel()
 
-		o := g.receive(ctx, w, r, contract)
+		o := g.safely(func() outcome { return g.receive(ctx, w, r, contract) })
+		if o.answer.status == http.StatusNotFound {
+			contract = &callback.Contract{Type: none} // whoever has no token learns and causes nothing
+		}
 		o.answer.write(w)
 
 		took := time.Since(start)
@@ -31,113 +33,102 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 	})
 }
 
-// outcome is what became of one request.
-type outcome struct {
-	answer   answer
-	result   result
-	callback callback.Callback // as far as it is known
-	err      error             // for our log only
-}
-
-func rejected(a answer, err error) outcome {
-	return outcome{answer: a, result: resultRejected, err: err}
-}
-
-// receive takes a request through the whole line: read, identify, validate,
-// publish. ctx outlives the client, so that what is stored does not depend on
-// whether it still listens. A panic costs its own request and no other.
-func (g *Gateway) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, contract *callback.Contract) (o outcome) {
+// safely makes an outcome of a panic, which costs its own request and no other.
+func (g *Gateway) safely(receive func() outcome) (o outcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			o = outcome{answer: standard(http.StatusServiceUnavailable), result: resultUnavailable, err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+			o = unavailable(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	if !acceptable(r.Header) {
+	return receive()
+}
+
+// receive takes a request through the whole line: check its head, read it,
+// identify, verify, validate, publish. ctx outlives the client, so that what is
+// stored does not depend on whether it still listens.
+func (g *Gateway) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, contract *callback.Contract) outcome {
+	claim, refused, ok := g.checkHead(r)
+	if !ok {
 		abandon(w)
-		return rejected(standard(http.StatusUnsupportedMediaType), nil)
+		return refused
 	}
-	body, a, err := read(ctx, w, r)
+	body, release, err := g.readBody(ctx, w, r)
+	defer release()
 	if err != nil {
-		return rejected(a, err)
+		abandon(w)
+		return unread(err)
 	}
+	if !g.slots.TryAcquire(1) {
+		return overloaded()
+	}
+	defer g.slots.Release(1)
+
 	identified, err := callback.Identify(body)
 	if err != nil {
-		return rejected(refusal(err), err)
+		if g.keys != nil {
+			return rejected(refusal(err), err) // without a task ID nothing shows that it is the provider's
+		}
+		return g.quarantine(ctx, r, contract.Type, body, err)
+	}
+	if g.keys != nil && !claim.signs(identified.TaskID, g.keys.get()) {
+		return unauthenticated(http.StatusUnauthorized, errSignature)
 	}
 	cb, err := contract.Accept(identified)
 	if err != nil {
-		o := rejected(refusal(err), err)
-		o.callback.TaskID = identified.TaskID
-		return o
+		return g.quarantine(ctx, r, contract.Type, body, err).about(callback.Callback{TaskID: identified.TaskID})
 	}
-	cb.Received = time.Now()
-	return g.publish(ctx, cb)
+	cb.Received = g.now()
+	return g.publish(ctx, r, cb)
 }
 
-func (g *Gateway) publish(ctx context.Context, cb callback.Callback) outcome {
+var errSignature = errors.New("gateway: no key gives this signature")
+
+// publish stores a callback. One that contradicts a stored one is answered like
+// any other, but goes to quarantine, where no consumer sees it.
+func (g *Gateway) publish(ctx context.Context, r *http.Request, cb callback.Callback) outcome {
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	start := time.Now()
-	duplicate, err := g.publisher.Publish(ctx, cb)
+	published, err := g.store.Publish(ctx, cb)
 	g.metrics.publish.Observe(time.Since(start).Seconds())
-	switch {
-	case err != nil:
-		return outcome{standard(http.StatusServiceUnavailable), resultUnavailable, cb, err}
-	case duplicate:
-		return outcome{standard(http.StatusOK), resultDuplicate, cb, nil}
+	if err != nil {
+		return unavailable(err).about(cb)
+	}
+	switch published {
+	case broker.Conflict:
+		if err := g.store.Quarantine(ctx, quarantined(r, cb.Type, broker.ReasonConflict, cb.Body, g.now())); err != nil {
+			return unavailable(err).about(cb)
+		}
+		return outcome{answer: standard(http.StatusOK), result: resultConflict, callback: cb}
+	case broker.Duplicate:
+		return outcome{answer: standard(http.StatusOK), result: resultDuplicate, callback: cb}
 	default:
-		return outcome{standard(http.StatusOK), resultStored, cb, nil}
+		return outcome{answer: standard(http.StatusOK), result: resultStored, callback: cb}
 	}
 }
 
-// read returns the whole body, or the answer to a request that has none of
-// acceptable size.
-func read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, answer, error) {
-	incomplete := invalid("the body did not arrive whole")
-	if r.ContentLength > maxBodyBytes {
-		abandon(w)
-		return nil, standard(http.StatusRequestEntityTooLarge), errors.New("declared body is too large")
+// quarantine stores an authentic request that is no valid callback, before it is
+// refused.
+func (g *Gateway) quarantine(ctx context.Context, r *http.Request, t callback.Type, body []byte, cause error) outcome {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	reason := string(callback.ReasonMalformed)
+	if invalid, ok := errors.AsType[*callback.Invalid](cause); ok {
+		reason = string(invalid.Reason)
 	}
-	deadline := time.Now().Add(bodyWait)
-	if all, ok := ctx.Deadline(); ok && all.Before(deadline) {
-		deadline = all
+	if err := g.store.Quarantine(ctx, quarantined(r, t, reason, body, g.now())); err != nil {
+		return unavailable(errors.Join(cause, err))
 	}
-	if err := http.NewResponseController(w).SetReadDeadline(deadline); err != nil {
-		return nil, incomplete, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, standard(http.StatusRequestEntityTooLarge), err
-	case err != nil:
-		return nil, incomplete, err
-	default:
-		return body, answer{}, nil
-	}
+	return outcome{answer: refusal(cause), result: resultQuarantined, err: cause}
 }
 
-// log writes the one line of a callback.
-func (g *Gateway) log(ctx context.Context, t callback.Type, o outcome, took time.Duration) {
-	level := slog.LevelInfo
-	attrs := []slog.Attr{
-		slog.String("type", string(t)),
-		slog.String("result", string(o.result)),
-		slog.Int("http_status", o.answer.status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+// quarantined is a request as it is kept: its body, and the headers that matter.
+func quarantined(r *http.Request, t callback.Type, reason string, body []byte, now time.Time) broker.Quarantined {
+	kept := make(map[string]string)
+	for _, name := range []string{"Content-Type", headerTimestamp, headerSignature, "User-Agent", "Traceparent"} {
+		if value := r.Header.Get(name); value != "" {
+			kept[name] = value
+		}
 	}
-	if o.callback.TaskID != "" {
-		attrs = append(attrs, slog.String("task_id", string(o.callback.TaskID)))
-	}
-	if o.callback.Stage != "" {
-		attrs = append(attrs,
-			slog.String("stage", string(o.callback.Stage)),
-			slog.Int("code", int(o.callback.Code)),
-			slog.Int("bytes", len(o.callback.Body)))
-	}
-	if o.err != nil {
-		level = slog.LevelWarn
-		attrs = append(attrs, slog.String("error", o.err.Error()))
-	}
-	g.logger.LogAttrs(ctx, level, "callback", attrs...)
+	return broker.Quarantined{Type: t, Reason: reason, Received: now, Header: kept, Body: body}
 }

@@ -8,23 +8,31 @@ import (
 	"fanfare/pkg/callback"
 )
 
-// router routes POST /callbacks/<type> for every contract. Paths are taken as
-// they come: nothing is cleaned, decoded or redirected.
+// tokenVar is the path variable that holds a URL token.
+const tokenVar = "token"
+
+// router routes /callbacks/<type> for every contract, with a token behind it
+// where tokens are configured. Paths are taken as they come: nothing is cleaned,
+// decoded or redirected.
 func (g *Gateway) router(contracts callback.Contracts) http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	for t, contract := range contracts {
-		router.Path("/callbacks/" + string(t)).Methods(http.MethodPost).Name(string(t)).Handler(g.receiver(contract))
+	suffix := ""
+	if g.tokens != nil {
+		suffix = "/{" + tokenVar + "}"
 	}
-	router.NotFoundHandler = g.refuser(standard(http.StatusNotFound))
-	router.MethodNotAllowedHandler = g.refuser(standard(http.StatusMethodNotAllowed))
+	for t, contract := range contracts {
+		router.Path("/callbacks/" + string(t) + suffix).Name(string(t)).Handler(g.receiver(contract))
+	}
+	router.NotFoundHandler = http.HandlerFunc(g.unknown)
 	return router
 }
 
-// refuser answers a request that no route takes, without reading it.
-func (g *Gateway) refuser(a answer) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		g.metrics.callbacks.WithLabelValues(none, none, string(resultRejected)).Inc()
-		abandon(w)
-		a.write(w)
-	})
+// token returns the token in a request's path.
+func token(r *http.Request) string { return mux.Vars(r)[tokenVar] }
+
+// unknown answers a path that no route takes.
+func (g *Gateway) unknown(w http.ResponseWriter, _ *http.Request) {
+	g.metrics.callbacks.WithLabelValues(none, none, string(resultRejected)).Inc()
+	abandon(w)
+	standard(http.StatusNotFound).write(w)
 }

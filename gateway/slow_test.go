@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fanfare/gateway"
+	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/natsd/natstest"
 )
@@ -98,10 +99,12 @@ func TestStalledClientDoesNotDelayShutdownForLong(t *testing.T) {
 	r.stop() // fails the test if it reports an error
 }
 
-// panicking is a publisher that breaks its promise.
-type panicking struct{}
+// panicking is a store that breaks its promise.
+type panicking struct{ *broker.Broker }
 
-func (panicking) Publish(context.Context, callback.Callback) (bool, error) { panic("lost my mind") }
+func (panicking) Publish(context.Context, callback.Callback) (broker.Published, error) {
+	panic("lost my mind")
+}
 
 func TestPanicCostsItsOwnRequestOnly(t *testing.T) {
 	t.Parallel()
@@ -110,7 +113,7 @@ func TestPanicCostsItsOwnRequestOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Options{
-		Logger: natstest.Logger(t), Registerer: prometheus.NewRegistry(), Contracts: contracts, Publisher: panicking{}, Listen: "127.0.0.1:0",
+		Logger: natstest.Logger(t), Registerer: prometheus.NewRegistry(), Contracts: contracts, Store: panicking{}, Listen: "127.0.0.1:0",
 	})
 	if err != nil {
 		t.Fatal(err)

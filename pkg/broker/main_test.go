@@ -77,11 +77,11 @@ func wav(id string) callback.Callback {
 
 func publish(tb testing.TB, b *broker.Broker, cb callback.Callback) (duplicate bool) {
 	tb.Helper()
-	duplicate, err := b.Publish(tb.Context(), cb)
+	published, err := b.Publish(tb.Context(), cb)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return duplicate
+	return published == broker.Duplicate
 }
 
 // messages is how many messages a stream holds.

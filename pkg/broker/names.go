@@ -38,6 +38,7 @@ func Subject(t callback.Type, s callback.Stage) string {
 
 func callbacksOf(t callback.Type) string  { return tokenCallbacks + "." + string(t) + ".>" }
 func redeliverOf(t callback.Type) string  { return tokenRedeliver + "." + string(t) + ".>" }
+func quarantineOf(t callback.Type) string { return tokenQuarantine + "." + string(t) }
 func deadLetterOf(t callback.Type) string { return tokenDeadLetters + "." + string(t) }
 
 // Header names: CloudEvents 1.0 in binary mode, and what a dead letter says of
@@ -54,6 +55,7 @@ const (
 	headerCode        = "ce-code"
 
 	headerReason     = "Fanfare-Reason"
+	headerReceived   = "Fanfare-Received"
 	headerDeliveries = "Fanfare-Deliveries"
 	headerLastError  = "Fanfare-Last-Error"
 	headerOrigin     = "Fanfare-Subject"

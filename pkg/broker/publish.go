@@ -24,11 +24,20 @@ const errCodeDuplicateInProcess jetstream.ErrorCode = 10158
 
 // Publish stores a callback on its subject and waits for the publish ack. It
 // sends the same message ID again until it is confirmed or ctx ends, which is
-// then an [ErrUnavailable]. duplicate says that the stream had this message ID
-// before.
-func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (duplicate bool, err error) {
-	return b.publish(ctx, message(cb), cb.MessageID(), StreamCallbacks)
+// then an [ErrUnavailable].
+func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (Published, error) {
+	ack, err := b.publish(ctx, message(cb), cb.MessageID(), StreamCallbacks)
+	if err != nil {
+		return Stored, err
+	}
+	if ack.Duplicate {
+		return b.compare(ctx, cb, ack.Sequence), nil
+	}
+	return Stored, nil
 }
+
+// source is where callbacks of a type come from, in CloudEvents' terms.
+func source(t callback.Type) string { return "/callbacks/" + string(t) }
 
 // message is the callback as CloudEvents 1.0, binary mode: the body is the
 // request body byte for byte.
@@ -39,7 +48,7 @@ func message(cb callback.Callback) *nats.Msg {
 		headerSpecVersion: "1.0",
 		headerID:          cb.MessageID(),
 		headerType:        "fanfare.callback." + string(cb.Type) + "." + string(cb.Stage),
-		headerSource:      "/callbacks/" + string(cb.Type),
+		headerSource:      source(cb.Type),
 		headerSubject:     string(cb.TaskID),
 		headerTime:        cb.Received.UTC().Format(time.RFC3339Nano),
 		headerContentType: "application/json",
@@ -53,20 +62,21 @@ func message(cb callback.Callback) *nats.Msg {
 
 // publish sends msg under id until it is confirmed, refused for good, or ctx
 // ends.
-func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (duplicate bool, err error) {
+func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (*jetstream.PubAck, error) {
 	for unanswered := false; ; {
 		ack, err := b.publishOnce(ctx, msg, id, stream)
 		switch {
 		case err == nil:
-			return ack.Duplicate && !unanswered, nil // what we sent before and heard nothing of is no duplicate
+			ack.Duplicate = ack.Duplicate && !unanswered // what we sent before and heard nothing of is none
+			return ack, nil
 		case errors.Is(err, context.DeadlineExceeded):
 			unanswered = true
 		case !transient(err):
-			return false, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+			return nil, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		}
 		select {
 		case <-ctx.Done():
-			return false, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+			return nil, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		case <-time.After(publishPause):
 		}
 	}

@@ -70,11 +70,15 @@ func TestCallbackIsACloudEventOnItsSubject(t *testing.T) {
 func TestSameMessageIDIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	b, js := provisioned(t)
-	first, other := wav("t"), wav("t")
-	other.Body = []byte("another body")
-	for i, cb := range []callback.Callback{first, first, other} {
-		if duplicate := publish(t, b, cb); duplicate != (i > 0) {
-			t.Errorf("publish %d: duplicate is %v", i+1, duplicate)
+	first, spaced, other := wav("t"), wav("t"), wav("t")
+	spaced.Body = append([]byte(" "), first.Body...)
+	other.Body = []byte(`{"code":500,"msg":"another","data":{"task_id":"t"}}`)
+	for i, row := range []struct {
+		callback callback.Callback
+		want     broker.Published
+	}{{first, broker.Stored}, {first, broker.Duplicate}, {spaced, broker.Duplicate}, {other, broker.Conflict}} {
+		if got, err := b.Publish(t.Context(), row.callback); err != nil || got != row.want {
+			t.Errorf("publish %d: came to %d, %v, want %d", i+1, got, err, row.want)
 		}
 	}
 	if n := messages(t, js, "CALLBACKS"); n != 1 {
@@ -244,8 +248,8 @@ func TestServerThatComesBackGetsTheCallback(t *testing.T) {
 		outcomes[id] = done
 		ctx := within(t, patience)
 		go func() {
-			duplicate, err := b.Publish(ctx, wav(id))
-			done <- outcome{duplicate, err}
+			published, err := b.Publish(ctx, wav(id))
+			done <- outcome{published == broker.Duplicate, err}
 		}()
 	}
 	again := natstest.Start(t, dir, addr)

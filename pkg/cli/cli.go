@@ -9,6 +9,7 @@ package cli
 import (
 	"io"
 	"log/slog"
+	"os"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/ops"
@@ -20,7 +21,8 @@ type Env struct {
 	Err      io.Writer
 	LogLevel slog.Level
 	Version  string
-	Name     string // how the user calls the program
+	Name     string           // how the user calls the program
+	Reload   <-chan os.Signal // says when secrets and certificates are to be read again
 }
 
 // newLogger returns the logger of a process with the given role.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"os"
+	"time"
 
 	"fanfare/gateway"
 	"fanfare/pkg/broker"
@@ -10,8 +12,16 @@ import (
 
 // Front holds the flags of the HTTP front.
 type Front struct {
-	Listen               string `default:"127.0.0.1:8080" help:"Where the provider's callbacks arrive."`
-	AllowUnauthenticated bool   `help:"Listen beyond loopback although nothing authenticates the provider (default: no)."`
+	Listen               string        `default:"127.0.0.1:8080" help:"Where the provider's callbacks arrive."`
+	HMACKeyFile          []string      `placeholder:"FILE" type:"path" help:"File with a key of the provider's signatures; repeatable for rotation (default: signatures are not asked for)."`
+	HMACTolerance        time.Duration `default:"5m" help:"How far a signature's timestamp may be from now."`
+	URLTokenFile         []string      `name:"url-token-file" placeholder:"FILE" type:"path" help:"File with a token that callback URLs end in; repeatable for rotation (default: none)."`
+	AllowFrom            []string      `placeholder:"CIDR" help:"Addresses that may call; repeatable (default: all)."`
+	TrustedProxy         []string      `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For counts; repeatable (default: none)."`
+	TLSCertFile          string        `placeholder:"FILE" type:"path" help:"PEM file with the TLS certificate chain (default: no TLS)."`
+	TLSKeyFile           string        `placeholder:"FILE" type:"path" help:"PEM file with the key of the TLS certificate (default: no TLS)."`
+	MaxInFlight          int           `default:"512" help:"Callbacks that are stored at the same time; more are told to come again."`
+	AllowUnauthenticated bool          `help:"Listen beyond loopback although nothing authenticates the provider (default: no)."`
 }
 
 // Gateway is the command gateway.
@@ -34,7 +44,7 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 	}
 	defer b.Close()
 	p.registry.MustRegister(b.Collector(nil))
-	front, err := c.add(p, contracts, b)
+	front, err := c.add(p, contracts, b, env.Reload)
 	if err != nil {
 		return err
 	}
@@ -46,13 +56,22 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 }
 
 // add adds the HTTP front to a process.
-func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker) (*gateway.Gateway, error) {
+func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker, reload <-chan os.Signal) (*gateway.Gateway, error) {
 	front, err := gateway.New(gateway.Options{
 		Logger:               p.logger,
 		Registerer:           p.registry,
 		Contracts:            contracts,
-		Publisher:            b,
+		Store:                b,
 		Listen:               f.Listen,
+		HMACKeyFiles:         f.HMACKeyFile,
+		HMACTolerance:        f.HMACTolerance,
+		URLTokenFiles:        f.URLTokenFile,
+		AllowFrom:            f.AllowFrom,
+		TrustedProxies:       f.TrustedProxy,
+		TLSCertFile:          f.TLSCertFile,
+		TLSKeyFile:           f.TLSKeyFile,
+		Reload:               reload,
+		MaxInFlight:          f.MaxInFlight,
 		AllowUnauthenticated: f.AllowUnauthenticated,
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	p.registry.MustRegister(b.Collector(contracts.Types()))
-	front, err := c.Front.add(p, contracts, b)
+	front, err := c.Front.add(p, contracts, b, env.Reload)
 	if err != nil {
 		return err
 	}

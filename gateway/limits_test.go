@@ -1,0 +1,166 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"fanfare/gateway"
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/natsd/natstest"
+)
+
+// held is a store that does not answer before it is let go.
+type held struct {
+	*broker.Broker
+	begun chan struct{}
+	let   chan struct{}
+}
+
+func (h held) Publish(ctx context.Context, cb callback.Callback) (broker.Published, error) {
+	h.begun <- struct{}{}
+	<-h.let
+	return h.Broker.Publish(ctx, cb)
+}
+
+func TestBeyondTheInFlightLimitCallersAreToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	h := held{b, make(chan struct{}), make(chan struct{})}
+	r := startWith(t, b, h, func(o *gateway.Options) { o.MaxInFlight = 2 })
+	answers := make(chan answer, 2)
+	for i := range 2 {
+		go func() {
+			answers <- r.post("/callbacks/wav", []byte(strings.Replace(goodWAV, "t1", fmt.Sprint("t", i), 1)))
+		}()
+		<-h.begun
+	}
+	a := r.post("/callbacks/wav", []byte(goodWAV))
+	a.wellFormed(t)
+	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+		t.Errorf("answered %d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+	}
+	close(h.let)
+	for range 2 {
+		if a := <-answers; a.status != http.StatusOK {
+			t.Errorf("one that was accepted: answered %d %s", a.status, a.body)
+		}
+	}
+}
+
+func TestHeaderSizes(t *testing.T) {
+	t.Parallel()
+	r := start(t, natstest.Broker(t))
+	for kib, want := range map[int]int{31: 200, 33: 431, 35: 431} {
+		header := "Content-Type: application/json\r\nX-Padding: " + strings.Repeat("x", kib<<10) + "\r\n"
+		if a := r.exchange(sent{header: header, body: goodWAV}.raw(), "POST"); a.status != want {
+			t.Errorf("%d KiB: answered %d %s, want %d", kib, a.status, a.body, want)
+		}
+	}
+}
+
+func TestFraming(t *testing.T) {
+	t.Parallel()
+	r := start(t, natstest.Broker(t))
+	head := "POST /callbacks/wav HTTP/1.1\r\nHost: f\r\nConnection: close\r\nContent-Type: application/json\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(goodWAV))
+	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(goodWAV), goodWAV)
+	for _, test := range []struct {
+		name, raw string
+		want      int
+	}{
+		{"length and chunks", head + length + "Transfer-Encoding: chunked\r\n\r\n" + chunk, 400},
+		{"chunks and length", head + "Transfer-Encoding: chunked\r\n" + length + "\r\n" + chunk, 400},
+		{"the length twice", head + length + length + "\r\n" + goodWAV, 400},
+		{"two lengths", head + length + "Content-Length: 3\r\n\r\n" + goodWAV, 400},
+		{"signed length", head + "Content-Length: +3\r\n\r\n" + goodWAV, 400},
+		{"negative length", head + "Content-Length: -3\r\n\r\n" + goodWAV, 400},
+		{"other encoding", head + "Transfer-Encoding: gzip, chunked\r\n\r\n" + chunk, 501},
+		{"no host", "POST /callbacks/wav HTTP/1.1\r\nContent-Type: application/json\r\n" + length + "\r\n" + goodWAV, 400},
+		{"HTTP/1.0", strings.Replace(head, "1.1", "1.0", 1) + length + "\r\n" + goodWAV, 505},
+		{"HTTP/2 in clear", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 404},
+		{"chunks", head + "Transfer-Encoding: chunked\r\n\r\n" + chunk, 200},
+	} {
+		if test.want == 200 && r.count("wav") != 0 {
+			t.Error("something was stored before the one good request")
+		}
+		t.Run(test.name, func(t *testing.T) {
+			if a := r.exchange(test.raw, "POST"); a.status != test.want {
+				t.Errorf("answered %d %s, want %d", a.status, a.body, test.want)
+			}
+		})
+	}
+	if got := r.count("wav"); got != 1 {
+		t.Errorf("%d messages stored, want 1", got)
+	}
+}
+
+// TestSlowClientsDisturbNobody keeps many connections busy with requests that
+// never get whole, while good ones come in.
+func TestSlowClientsDisturbNobody(t *testing.T) {
+	t.Parallel()
+	const slow, good = 500, 200
+	r := start(t, natstest.Broker(t))
+	for i := range slow {
+		conn := r.dial()
+		raw := "POST /callbacks/wav HTTP/1.1\r\nHost: f\r\n"
+		if i%2 == 0 {
+			raw += "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"
+		}
+		if _, err := io.WriteString(conn, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range good {
+		if a := r.post("/callbacks/wav", []byte(strings.Replace(goodWAV, "t1", fmt.Sprint("t", i), 1))); a.status != http.StatusOK {
+			t.Errorf("answered %d %s", a.status, a.body)
+		}
+	}
+}
+
+func TestConnectionsBeyondTheLimitAreToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	const limit = 4096
+	r := start(t, natstest.Broker(t))
+	conns := make([]net.Conn, 0, limit)
+	for len(conns) < limit {
+		conns = append(conns, r.dial())
+	}
+	beyond := r.dial()
+	response, err := http.ReadResponse(bufio.NewReader(beyond), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+		t.Errorf("answered %d %s, %v", response.StatusCode, body, err)
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	r.eventually("room for another", func() bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			return false
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(conn, sent{body: goodWAV}.raw()); err != nil {
+			return false
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}

@@ -1,0 +1,45 @@
+package broker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fanfare/pkg/callback"
+)
+
+// ReasonConflict is why a valid callback is in quarantine: it contradicts the
+// stored one of the same message ID. Other reasons are [callback.Reason]s.
+const ReasonConflict = "conflict"
+
+// Quarantined is a request that is authentic and cannot be used.
+type Quarantined struct {
+	Type     callback.Type
+	Reason   string
+	Received time.Time
+	Header   map[string]string // of the request, those that matter
+	Body     []byte            // byte for byte
+}
+
+// messageID makes the provider's retries of one request one message.
+func (q Quarantined) messageID() string {
+	sum := sha256.Sum256(q.Body)
+	return string(q.Type) + "/" + q.Reason + "/" + hex.EncodeToString(sum[:])
+}
+
+// Quarantine stores a request on QUARANTINE and waits for the publish ack, as
+// Publish does.
+func (b *Broker) Quarantine(ctx context.Context, q Quarantined) error {
+	msg := nats.NewMsg(quarantineOf(q.Type))
+	msg.Data = q.Body
+	for name, value := range q.Header {
+		msg.Header[name] = []string{headerText(value)}
+	}
+	msg.Header[headerReason] = []string{q.Reason}
+	msg.Header[headerReceived] = []string{q.Received.UTC().Format(time.RFC3339Nano)}
+	_, err := b.publish(ctx, msg, q.messageID(), StreamQuarantine)
+	return err
+}
