@@ -100,7 +100,7 @@ func TestReadmeNamesEveryCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range k.Model.Leaves(true) {
+	for _, command := range k.Model.Children {
 		if !strings.Contains(string(text), "| `"+command.Name) {
 			t.Errorf("the table of commands lacks %s", command.Name)
 		}

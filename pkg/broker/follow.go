@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -30,28 +31,59 @@ type Message struct {
 // since on; the zero time means from now on. The filter begins with callbacks,
 // redeliver, quarantine, dead-letters or results. It returns nil when ctx ends.
 func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, show func(Message) error) error {
-	stream, subject, err := streamOf(filter)
-	if err != nil {
-		return err
-	}
-	config := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject},
-		DeliverPolicy:  jetstream.DeliverNewPolicy,
-	}
+	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
 		config.DeliverPolicy = jetstream.DeliverByStartTimePolicy
 		config.OptStartTime = &since
 	}
+	consumer, err := b.ordered(ctx, filter, config)
+	if err != nil {
+		return err
+	}
+	return each(ctx, filter, consumer, math.MaxUint64, show)
+}
+
+// Read calls show for each message that there is on the subject filter now,
+// oldest first.
+func (b *Broker) Read(ctx context.Context, filter string, show func(Message) error) error {
+	consumer, err := b.ordered(ctx, filter, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return err
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("broker: read %s: %w", filter, err)
+	}
+	if err := each(ctx, filter, consumer, info.NumPending, show); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (b *Broker) ordered(ctx context.Context, filter string, config jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	stream, subject, err := streamOf(filter)
+	if err != nil {
+		return nil, err
+	}
+	config.FilterSubjects = []string{subject}
 	consumer, err := b.js.OrderedConsumer(ctx, stream, config)
 	if err != nil {
-		return fmt.Errorf("broker: follow %s: %w", filter, err)
+		return nil, fmt.Errorf("broker: open %s: %w", filter, err)
+	}
+	return consumer, nil
+}
+
+// each calls show for count messages, or until ctx ends.
+func each(ctx context.Context, filter string, consumer jetstream.Consumer, count uint64, show func(Message) error) error {
+	if count == 0 {
+		return nil
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
 		return fmt.Errorf("broker: follow %s: %w", filter, err)
 	}
 	defer messages.Stop()
-	for {
+	for ; count > 0; count-- {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return nil
@@ -67,6 +99,7 @@ func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, sho
 			return err
 		}
 	}
+	return nil
 }
 
 // streamOf finds the stream that holds a filter's subjects, and the filter as

@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+)
+
+// commandWait bounds one question to the broker.
+const commandWait = 10 * time.Second
+
+// Quarantine holds the commands on what could not be used.
+type Quarantine struct {
+	List   QuarantineList   `cmd:"" help:"List what is in quarantine, oldest first."`
+	Show   QuarantineShow   `cmd:"" help:"Print one request's body, byte for byte."`
+	Replay QuarantineReplay `cmd:"" help:"Publish what is a valid callback by now, and delete it here; the rest stays."`
+	Delete QuarantineDelete `cmd:"" help:"Delete requests for good."`
+}
+
+// Chosen are the flags that choose among what is in quarantine.
+type Chosen struct {
+	Type   string `placeholder:"TYPE" help:"Only this callback type (default: all)."`
+	Reason string `placeholder:"REASON" help:"Only this reason: malformed, task_id, schema or conflict (default: all)."`
+}
+
+// each calls do for each chosen request, oldest first.
+func (c Chosen) each(ctx context.Context, b *broker.Broker, do func(sequence uint64, q broker.Quarantined) error) error {
+	filter := "quarantine.>"
+	if c.Type != "" {
+		t, err := callback.ParseType(c.Type)
+		if err != nil {
+			return err
+		}
+		filter = "quarantine." + string(t)
+	}
+	return b.Read(ctx, filter, func(m broker.Message) error {
+		if q := broker.NewQuarantined(m); c.Reason == "" || c.Reason == q.Reason {
+			return do(m.Sequence, q)
+		}
+		return nil
+	})
+}
+
+// QuarantineList is the command quarantine list.
+type QuarantineList struct {
+	Chosen
+	JSON bool `name:"json" help:"One JSON object a line (default: a table)."`
+	NATS
+}
+
+// Run lists.
+func (c *QuarantineList) Run(ctx context.Context, env Env) error {
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if c.JSON {
+		return c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error { return writeQuarantined(env.Out, sequence, q) })
+	}
+	table := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	if _, err := fmt.Fprintln(table, "NUMBER\tRECEIVED\tTYPE\tREASON\tBYTES\tBODY"); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	err = c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error {
+		_, err := fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%.40q\n",
+			sequence, q.Received.UTC().Format(time.RFC3339), q.Type, q.Reason, len(q.Body), q.Body)
+		return err //nolint:wrapcheck // a tabwriter keeps its errors for Flush
+	})
+	return errors.Join(err, table.Flush())
+}
+
+func writeQuarantined(w io.Writer, sequence uint64, q broker.Quarantined) error {
+	line, err := json.Marshal(struct {
+		Number   uint64            `json:"number"`
+		Received time.Time         `json:"received"`
+		Type     callback.Type     `json:"type"`
+		Reason   string            `json:"reason"`
+		Header   map[string]string `json:"header"`
+		Body     []byte            `json:"body"` // base64: it may be anything
+	}{sequence, q.Received.UTC(), q.Type, q.Reason, q.Header, q.Body}, json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("encode number %d: %w", sequence, err)
+	}
+	return write(w, string(line))
+}
+
+// QuarantineShow is the command quarantine show.
+type QuarantineShow struct {
+	Number uint64 `arg:"" help:"As listed."`
+	NATS
+}
+
+// Run prints the body.
+func (c *QuarantineShow) Run(ctx context.Context, env Env) error {
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	q, err := b.FromQuarantine(ctx, c.Number)
+	if err != nil {
+		return err
+	}
+	if _, err := env.Out.Write(q.Body); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// QuarantineReplay is the command quarantine replay.
+type QuarantineReplay struct {
+	Chosen
+	NATS
+}
+
+// errStays reports requests that a replay could not use either.
+var errStays = errors.New("some requests stay in quarantine")
+
+// Run publishes what is valid, by the same acceptance as the gateway's.
+func (c *QuarantineReplay) Run(ctx context.Context, env Env) error {
+	contracts, err := callback.LoadContracts()
+	if err != nil {
+		return err
+	}
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	stays := false
+	err = c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error {
+		what, err := replay(ctx, b, contracts, sequence, q)
+		if err != nil {
+			what, stays = "stays: "+err.Error(), true
+		}
+		return write(env.Out, fmt.Sprintf("%d  %s  %s", sequence, q.Type, what))
+	})
+	if err == nil && stays {
+		return errStays
+	}
+	return err
+}
+
+// replay publishes one request and deletes it, or says why it stays.
+func replay(ctx context.Context, b *broker.Broker, contracts callback.Contracts, sequence uint64, q broker.Quarantined) (what string, err error) {
+	contract := contracts[q.Type]
+	if contract == nil {
+		return "", fmt.Errorf("there is no type %s", q.Type)
+	}
+	cb, err := contract.Decode(q.Body)
+	if err != nil {
+		return "", err
+	}
+	cb.Received = q.Received
+	ctx, cancel := context.WithTimeout(ctx, commandWait)
+	defer cancel()
+	published, err := b.Publish(ctx, cb)
+	switch {
+	case err != nil:
+		return "", err
+	case published == broker.Conflict:
+		return "", errors.New("it contradicts the callback that is stored")
+	case published == broker.Duplicate:
+		what = "is stored already: deleted here"
+	default:
+		what = "published: deleted here"
+	}
+	return what, b.DropFromQuarantine(ctx, sequence)
+}
+
+// QuarantineDelete is the command quarantine delete.
+type QuarantineDelete struct {
+	Numbers []uint64 `arg:"" help:"As listed."`
+	NATS
+}
+
+// Run deletes.
+func (c *QuarantineDelete) Run(ctx context.Context, env Env) error {
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for _, number := range c.Numbers {
+		if _, err := b.FromQuarantine(ctx, number); err != nil {
+			return err
+		}
+		if err := b.DropFromQuarantine(ctx, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
