@@ -22,14 +22,14 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 		defer cancel()
 
 		o := g.safely(func() outcome { return g.receive(ctx, w, r, contract) })
-		if o.answer.status == http.StatusNotFound {
-			contract = &callback.Contract{Type: none} // whoever has no token learns and causes nothing
-		}
 		o.answer.write(w)
 
-		took := time.Since(start)
-		g.metrics.observe(contract.Type, o, took)
-		g.log(ctx, contract.Type, o, took)
+		took, t := time.Since(start), contract.Type
+		if o.answer.status == http.StatusNotFound {
+			t = none // a path without its token is like any other that is unknown
+		}
+		g.metrics.observe(t, o, took)
+		g.log(ctx, t, o, took)
 	})
 }
 

@@ -113,3 +113,24 @@ func TestHangUpReadsSecretsAgain(t *testing.T) {
 	eventually(t, "the bad file is reported", func() bool { return strings.Contains(s.err.String(), "files changed and cannot be used") })
 	awaitReady(t, s.ops)
 }
+
+// TestSimulationOfAProviderThatSigns takes one through every mechanism at once.
+func TestSimulationOfAProviderThatSigns(t *testing.T) {
+	t.Parallel()
+	s := newStandalone(t)
+	dir := t.TempDir()
+	key, token := filepath.Join(dir, "key"), filepath.Join(dir, "token")
+	for _, file := range []string{key, token} {
+		if err := os.WriteFile(file, []byte("twenty-four_bytes_or_more_"+filepath.Base(file)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.start(t, "--hmac-key-file", key, "--url-token-file", token, "--allow-from", "127.0.0.0/8")
+	checkReport(t, s.simulate(t, 30, "--hmac-key-file", key, "--url-token-file", token))
+	_, metrics := get("http://" + s.ops + "/metrics")
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, `fanfare_callbacks_total{result="unauthenticated"`) && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
+			t.Errorf("%s", line)
+		}
+	}
+}

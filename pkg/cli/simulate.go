@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"fanfare/pkg/broker"
@@ -15,15 +16,17 @@ import (
 
 // Simulate is the command simulate.
 type Simulate struct {
-	Target      string        `default:"http://127.0.0.1:8080" help:"Gateway to call back."`
-	MediaListen string        `default:"127.0.0.1:8089" help:"Where the media are served."`
-	MediaURL    string        `placeholder:"URL" help:"How consumers reach the media (default: http:// and the address that they are served on)."`
-	Tasks       int           `default:"100" help:"Tasks to play."`
-	Rate        float64       `default:"20" help:"Tasks begun per second."`
-	Seed        uint64        `help:"Gives the same tasks again (default: drawn at random, and told)."`
-	Speed       float64       `default:"20" help:"How many times faster than the provider's the pauses pass; its timeouts stay."`
-	Settle      time.Duration `default:"3m" help:"How long nothing may move before what is not there counts as missing; 3m at most."`
-	Hostilities `prefix:""`
+	Target       string        `default:"http://127.0.0.1:8080" help:"Gateway to call back."`
+	MediaListen  string        `default:"127.0.0.1:8089" help:"Where the media are served."`
+	MediaURL     string        `placeholder:"URL" help:"How consumers reach the media (default: http:// and the address that they are served on)."`
+	Tasks        int           `default:"100" help:"Tasks to play."`
+	Rate         float64       `default:"20" help:"Tasks begun per second."`
+	Seed         uint64        `help:"Gives the same tasks again (default: drawn at random, and told)."`
+	Speed        float64       `default:"20" help:"How many times faster than the provider's the pauses pass; its timeouts stay."`
+	Settle       time.Duration `default:"3m" help:"How long nothing may move before what is not there counts as missing; 3m at most."`
+	HMACKeyFile  string        `placeholder:"FILE" type:"path" help:"File with the key to sign with (default: callbacks are not signed)."`
+	URLTokenFile string        `name:"url-token-file" placeholder:"FILE" type:"path" help:"File with the token that callback URLs end in (default: none)."`
+	Hostilities  `prefix:""`
 	NATS
 }
 
@@ -65,8 +68,18 @@ func (c *Simulate) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.Close()
+	key, err := readSecret(c.HMACKeyFile)
+	if err != nil {
+		return err
+	}
+	token, err := readSecret(c.URLTokenFile)
+	if err != nil {
+		return err
+	}
 	simulator, err := simulate.New(simulate.Options{
 		Logger:      logger,
+		HMACKey:     []byte(key),
+		Path:        func(t callback.Type) string { return strings.TrimSuffix("/callbacks/"+string(t)+"/"+token, "/") },
 		Results:     newResults(b, contracts),
 		Target:      c.Target,
 		MediaListen: c.MediaListen,

@@ -46,10 +46,12 @@ func (s *standalone) start(tb testing.TB, more ...string) {
 }
 
 // simulate plays the provider against it.
-func (s *standalone) simulate(tb testing.TB, tasks int) *process {
+func (s *standalone) simulate(tb testing.TB, tasks int, more ...string) *process {
 	tb.Helper()
-	return fanfare(tb, "simulate", "--target", "http://"+s.listen, "--nats-url", "nats://"+s.nats, "--media-listen", s.media,
-		"--tasks", fmt.Sprint(tasks), "--rate", "40", "--seed", "1", "--speed", "60")
+	return fanfare(tb, append([]string{
+		"simulate", "--target", "http://" + s.listen, "--nats-url", "nats://" + s.nats, "--media-listen", s.media,
+		"--tasks", fmt.Sprint(tasks), "--rate", "40", "--seed", "1", "--speed", "60",
+	}, more...)...)
 }
 
 func (s *standalone) post(tb testing.TB, typ, example string) {

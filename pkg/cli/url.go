@@ -41,20 +41,30 @@ func (c *URL) Run(_ context.Context, env Env) error {
 
 // token reads the token, or makes one of 130 random bits and keeps it.
 func (c *URL) token() (string, error) {
-	content, err := os.ReadFile(c.URLTokenFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		token := rand.Text()
-		if err := os.WriteFile(c.URLTokenFile, []byte(token+"\n"), 0o600); err != nil {
-			return "", fmt.Errorf("keep the token: %w", err)
-		}
-		return token, nil
-	case err != nil:
-		return "", fmt.Errorf("read the token: %w", err)
+	token, err := readSecret(c.URLTokenFile)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return token, err
 	}
-	token := strings.TrimRight(string(content), "\r\n")
-	if token == "" {
-		return "", fmt.Errorf("%s is empty: remove it to have a fresh token", c.URLTokenFile)
+	token = rand.Text()
+	if err := os.WriteFile(c.URLTokenFile, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the token: %w", err)
 	}
 	return token, nil
+}
+
+// readSecret reads the secret in a file, without the line break at its end; the
+// empty path has none.
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the operator's own path
+	if err != nil {
+		return "", fmt.Errorf("read a secret: %w", err)
+	}
+	secret := strings.TrimRight(string(content), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty: put the secret into it", path)
+	}
+	return secret, nil
 }
