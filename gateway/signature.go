@@ -44,8 +44,8 @@ func readSignature(h http.Header, now time.Time, tolerance time.Duration) (signa
 	if low, high := now.Add(-tolerance).Unix(), now.Add(tolerance).Unix(); seconds < low || seconds > high {
 		return signature{}, errors.New("the timestamp is stale")
 	}
-	mac, err := base64.StdEncoding.Strict().DecodeString(signatures[0])
-	if err != nil || len(mac) != sha256.Size {
+	mac, err := base64.StdEncoding.DecodeString(signatures[0])
+	if err != nil || len(mac) != sha256.Size || base64.StdEncoding.EncodeToString(mac) != signatures[0] { // the decoder overlooks line breaks
 		return signature{}, errors.New("the signature is not the base64 of 32 bytes")
 	}
 	return signature{timestamp: timestamp, mac: mac}, nil
