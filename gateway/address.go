@@ -23,6 +23,9 @@ func parseNetworks(flag string, values []string) (networks, error) {
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
+		if prefix.Addr().Is4In6() {
+			return nil, fmt.Errorf("gateway: %s %q is IPv4 in IPv6: write it as IPv4", flag, value)
+		}
 		if prefix != prefix.Masked() {
 			return nil, fmt.Errorf("gateway: %s %q has bits beyond its length: did you mean %s?", flag, value, prefix.Masked())
 		}

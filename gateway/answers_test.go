@@ -103,6 +103,8 @@ func TestAnswers(t *testing.T) {
 		{name: "text", header: "Content-Type: text/plain\r\n", body: goodWAV, want: 415},
 		{name: "two content types", header: "Content-Type: application/json\r\nContent-Type: application/json\r\n", body: goodWAV, want: 415},
 		{name: "charset latin", header: "Content-Type: application/json; charset=iso-8859-1\r\n", body: goodWAV, want: 415},
+		{name: "charset twice", header: "Content-Type: application/json; charset=utf-8; charset=utf-8\r\n", body: goodWAV, want: 415},
+		{name: "charset encoded", header: "Content-Type: application/json; charset*=x''utf-16\r\n", body: goodWAV, want: 415},
 		{name: "gzip", header: "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", body: goodWAV, want: 415},
 
 		{name: "empty", want: 400},

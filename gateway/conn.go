@@ -60,28 +60,40 @@ type conn struct {
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 {
+	if n > 0 && c.note(p[:n]) {
 		c.began.CompareAndSwap(0, time.Now().UnixNano())
-		c.note(p[:n])
 	}
 	return n, err //nolint:wrapcheck // net/http looks at what kind of error it is
 }
 
-// note collects the head of a request, which net/http bounds.
-func (c *conn) note(p []byte) {
+// note collects the head of a request, which net/http bounds, and reports whether
+// a request has begun: empty lines before it are none of it.
+func (c *conn) note(p []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		return
+		return true
+	}
+	if len(c.head) == 0 {
+		p = bytes.TrimLeft(p, "\r\n")
 	}
 	from := max(0, len(c.head)-3)
 	c.head = append(c.head, p...)
 	for _, end := range []string{"\r\n\r\n", "\n\n", "\n\r\n"} {
 		if i := bytes.Index(c.head[from:], []byte(end)); i >= 0 {
 			c.head, c.ended = c.head[:from+i+len(end)], true
-			return
+			break
 		}
 	}
+	return len(c.head) > 0
+}
+
+// CloseWrite lets net/http end an answer before it closes the connection.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // net/http looks at what kind of error it is
+	}
+	return nil
 }
 
 // next forgets the request that is over.
@@ -111,12 +123,13 @@ func connState(c net.Conn, state http.ConnState) {
 
 // ambiguous reports whether the head says more than once how long the body is:
 // two readers of such a request may see different ones, and net/http only tells
-// what it made of it. A head that came together with the request before is taken
-// for ambiguous if the body is chunked.
+// what it made of it. A head whose beginning came together with the request before
+// was not seen, so a chunked body under it is taken for ambiguous.
 func (c *conn) ambiguous(chunked bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended {
+	first, _, _ := bytes.Cut(c.head, []byte("\n"))
+	if !c.ended || !bytes.HasSuffix(bytes.TrimRight(first, "\r"), []byte(" HTTP/1.1")) {
 		return chunked
 	}
 	said := 0

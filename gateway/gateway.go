@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,7 @@ type Options struct {
 	TrustedProxies []string         // none: CIDRs of proxies whose X-Forwarded-For counts
 	TLSCertFile    string           // no TLS: PEM file with the certificate chain
 	TLSKeyFile     string           // no TLS: PEM file with its key
-	Reload         <-chan os.Signal // files are looked at every 500 ms: and at once when this says so
+	Reload         <-chan os.Signal // files are looked at every 300 ms: and at once when this says so
 	MaxInFlight    int              // 512: callbacks being stored at the same time
 
 	// AllowUnauthenticated permits a Listen address beyond loopback although
@@ -123,6 +124,7 @@ type Gateway struct {
 	server   *http.Server
 	bodies   bodies
 	slots    *semaphore.Weighted // callbacks being stored
+	decoders *semaphore.Weighted // callbacks being decoded, each of which may take many times its size
 	now      func() time.Time
 
 	keys           *reloaded[[][]byte] // HMAC keys; nil: no signatures are asked for
@@ -146,6 +148,7 @@ func New(o Options) (*Gateway, error) {
 		metrics:   newMetrics(o.Registerer, o.Contracts),
 		bodies:    newBodies(maxBodiesBytes),
 		slots:     semaphore.NewWeighted(int64(o.MaxInFlight)),
+		decoders:  semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
 		now:       time.Now,
 		tolerance: o.HMACTolerance,
 		reload:    o.Reload,

@@ -29,7 +29,7 @@ func (g *Gateway) checkHead(r *http.Request) (claim signature, refused outcome, 
 		}
 	}
 	if own, known := r.Context().Value(connKey{}).(*conn); known && own.ambiguous(r.ContentLength < 0) {
-		return claim, rejected(invalid("the request says more than once how long its body is"), nil), false
+		return claim, rejected(invalid("it is not certain how long the body is: send one request at a time, with one Content-Length"), nil), false
 	}
 	return claim, refused, true
 }

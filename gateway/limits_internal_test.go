@@ -69,6 +69,21 @@ func TestHeadsThatSayTwiceHowLongTheBodyIs(t *testing.T) {
 			}
 		}
 	}
+	const good, bad = "POST / HTTP/1.1\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for name, after := range map[string]string{
+		"empty lines before": "\r\n\r\n" + good + bad,
+		"the rest of a head": "Transfer-Encoding: chunked\r\n\r\n",
+		"all but one byte":   good[1:] + bad,
+	} {
+		c := new(conn)
+		c.note([]byte(after))
+		if !c.ambiguous(true) {
+			t.Errorf("%s: not ambiguous", name)
+		}
+	}
+	if c := new(conn); c.note([]byte("\r\n")) || !c.note([]byte("P")) {
+		t.Error("an empty line begins a request, or a letter does not")
+	}
 	if c := new(conn); !c.ambiguous(true) || c.ambiguous(false) {
 		t.Error("a head that was not seen: want ambiguous exactly if the body is chunked")
 	}

@@ -19,6 +19,9 @@ func acceptable(h http.Header) bool {
 	if len(types) != 1 {
 		return false
 	}
+	if strings.Contains(types[0], "*") || strings.Count(strings.ToLower(types[0]), "charset") > 1 {
+		return false // continued, encoded or repeated parameters, which readers understand differently
+	}
 	mediaType, parameters, err := mime.ParseMediaType(types[0])
 	if err != nil || mediaType != "application/json" {
 		return false

@@ -63,22 +63,42 @@ func (g *Gateway) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	defer g.slots.Release(1)
 
-	identified, err := callback.Identify(body)
-	if err != nil {
-		if g.keys != nil {
-			return rejected(refusal(err), err) // without a task ID nothing shows that it is the provider's
-		}
-		return g.quarantine(ctx, r, contract.Type, body, err)
-	}
-	if g.keys != nil && !claim.signs(identified.TaskID, g.keys.get()) {
-		return unauthenticated(http.StatusUnauthorized, errSignature)
-	}
-	cb, err := contract.Accept(identified)
-	if err != nil {
-		return g.quarantine(ctx, r, contract.Type, body, err).about(callback.Callback{TaskID: identified.TaskID})
+	cb, refused, ok := g.accept(ctx, r, contract, claim, body)
+	if !ok {
+		return refused
 	}
 	cb.Received = g.now()
 	return g.publish(ctx, r, cb)
+}
+
+// accept makes a callback of the body of a request that is the provider's. ok is
+// false where it is not, or is no callback, and the outcome is final.
+func (g *Gateway) accept(ctx context.Context, r *http.Request, contract *callback.Contract, claim signature, body []byte) (cb callback.Callback, refused outcome, ok bool) {
+	if err := g.decoders.Acquire(ctx, 1); err != nil {
+		return cb, unavailable(err), false
+	}
+	id, cb, err := g.decode(contract, body)
+	switch {
+	case g.keys != nil && id == "":
+		return cb, rejected(refusal(err), err), false // without a task ID nothing shows that it is the provider's
+	case g.keys != nil && !claim.signs(id, g.keys.get()):
+		return cb, unauthenticated(http.StatusUnauthorized, errSignature), false
+	case err != nil:
+		return cb, g.quarantine(ctx, r, contract.Type, body, err).about(callback.Callback{TaskID: id}), false
+	default:
+		return cb, outcome{}, true
+	}
+}
+
+// decode reads a body as far as it can be read: to its task ID, or to the whole
+// callback. It gives one place among the decoders back.
+func (g *Gateway) decode(contract *callback.Contract, body []byte) (id callback.TaskID, cb callback.Callback, err error) {
+	defer g.decoders.Release(1)
+	identified, err := callback.Identify(body)
+	if err == nil {
+		cb, err = contract.Accept(identified)
+	}
+	return identified.TaskID, cb, err
 }
 
 var errSignature = errors.New("gateway: no key gives this signature")

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	reloadPause      = 500 * time.Millisecond // between two looks at the files
+	reloadPause      = 300 * time.Millisecond // between two looks at the files
 	maxSecretBytes   = 64 << 10               // of one file
 	shortSecretBytes = 24                     // below it, a secret is warned of
 )
@@ -28,7 +28,8 @@ type reloaded[T any] struct {
 	parse  func(contents [][]byte) (T, error)
 	logger *slog.Logger
 
-	contents [][]byte // last seen
+	contents [][]byte // of which the value is made
+	changed  [][]byte // as last seen, while it differs: a file may be half written
 	value    atomic.Pointer[T]
 }
 
@@ -58,14 +59,15 @@ func (r *reloaded[T]) run(ctx context.Context, now <-chan os.Signal) {
 	defer ticker.Stop()
 	failing := false
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		case <-now:
-			failing = false // whoever asks wants to hear
+			asked, failing = true, false // whoever asks wants to hear
 		}
-		err := r.look()
+		err := r.look(asked)
 		if err != nil && !failing {
 			r.logger.Error("files changed and cannot be used: going on with what was read before", "what", r.what, "error", err)
 		}
@@ -110,13 +112,18 @@ func relay(ctx context.Context, from <-chan os.Signal, to []chan os.Signal) {
 	}
 }
 
-// look makes the value anew if the files have changed.
-func (r *reloaded[T]) look() error {
+// look makes the value anew if the files have changed and are the same as at the
+// last look, or at once if asked.
+func (r *reloaded[T]) look(asked bool) error {
 	contents, err := readFiles(r.paths)
 	if err != nil {
 		return err
 	}
 	if slices.EqualFunc(contents, r.contents, bytes.Equal) {
+		return nil
+	}
+	if settled := slices.EqualFunc(contents, r.changed, bytes.Equal); !settled && !asked {
+		r.changed = contents
 		return nil
 	}
 	value, err := r.parse(contents)

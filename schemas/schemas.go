@@ -8,8 +8,8 @@ package schemas
 
 import "embed"
 
-// Files holds <type>.json, callback.json, result.json and
+// Files holds <type>.json, callback.json, result.json, openapi.yaml and
 // examples/<type>/<what it shows>.json.
 //
-//go:embed *.json examples/*/*.json
+//go:embed *.json openapi.yaml examples/*/*.json
 var Files embed.FS

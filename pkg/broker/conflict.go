@@ -26,17 +26,22 @@ const (
 	lookupPause = 50 * time.Millisecond // between them
 )
 
-// compare tells a duplicate from a conflict. A stored message that cannot be read,
-// or that came from elsewhere, contradicts nothing.
-func (b *Broker) compare(ctx context.Context, cb callback.Callback, sequence uint64) Published {
+// compare tells a duplicate from a conflict, and, if there was an earlier sending,
+// both from what we stored ourselves. A stored message that cannot be read, or
+// that came from elsewhere, contradicts nothing.
+func (b *Broker) compare(ctx context.Context, cb callback.Callback, sequence uint64, again bool) Published {
 	stored, ok := b.lookup(ctx, sequence)
 	if !ok || stored.Header.Get(headerSource) != source(cb.Type) || stored.Header.Get(headerID) != cb.MessageID() {
 		return Duplicate
 	}
-	if sameValue(stored.Data, cb.Body) {
+	switch {
+	case !sameValue(stored.Data, cb.Body):
+		return Conflict
+	case again && stored.Header.Get(headerTime) == timestamp(cb.Received):
+		return Stored
+	default:
 		return Duplicate
 	}
-	return Conflict
 }
 
 func (b *Broker) lookup(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, bool) {

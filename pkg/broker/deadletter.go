@@ -28,7 +28,7 @@ func (d *Delivery) DeadLetter(ctx context.Context, t callback.Type, reason strin
 	letter.Header[headerLastError] = []string{headerText(cause.Error())}
 
 	id := fmt.Sprintf("%s/%s/%d", d.meta.Stream, d.meta.Consumer, d.meta.Sequence.Stream)
-	if _, err := d.broker.publish(ctx, letter, id, StreamDeadLetters); err != nil {
+	if _, _, err := d.broker.publish(ctx, letter, id, StreamDeadLetters); err != nil {
 		return err
 	}
 	if err := d.msg.TermWithReason(reason); err != nil {

@@ -26,15 +26,17 @@ const errCodeDuplicateInProcess jetstream.ErrorCode = 10158
 // sends the same message ID again until it is confirmed or ctx ends, which is
 // then an [ErrUnavailable].
 func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (Published, error) {
-	ack, err := b.publish(ctx, message(cb), cb.MessageID(), StreamCallbacks)
+	ack, again, err := b.publish(ctx, message(cb), cb.MessageID(), StreamCallbacks)
 	if err != nil {
 		return Stored, err
 	}
 	if ack.Duplicate {
-		return b.compare(ctx, cb, ack.Sequence), nil
+		return b.compare(ctx, cb, ack.Sequence, again), nil
 	}
 	return Stored, nil
 }
+
+func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // source is where callbacks of a type come from, in CloudEvents' terms.
 func source(t callback.Type) string { return "/callbacks/" + string(t) }
@@ -50,7 +52,7 @@ func message(cb callback.Callback) *nats.Msg {
 		headerType:        "fanfare.callback." + string(cb.Type) + "." + string(cb.Stage),
 		headerSource:      source(cb.Type),
 		headerSubject:     string(cb.TaskID),
-		headerTime:        cb.Received.UTC().Format(time.RFC3339Nano),
+		headerTime:        timestamp(cb.Received),
 		headerContentType: "application/json",
 		headerStage:       string(cb.Stage),
 		headerCode:        strconv.Itoa(int(cb.Code)),
@@ -61,22 +63,22 @@ func message(cb callback.Callback) *nats.Msg {
 }
 
 // publish sends msg under id until it is confirmed, refused for good, or ctx
-// ends.
-func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (*jetstream.PubAck, error) {
-	for unanswered := false; ; {
+// ends. again says that an earlier sending was not answered, so that a duplicate
+// may be our own.
+func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (ack *jetstream.PubAck, again bool, err error) {
+	for {
 		ack, err := b.publishOnce(ctx, msg, id, stream)
 		switch {
 		case err == nil:
-			ack.Duplicate = ack.Duplicate && !unanswered // what we sent before and heard nothing of is none
-			return ack, nil
+			return ack, again, nil
 		case errors.Is(err, context.DeadlineExceeded):
-			unanswered = true
+			again = true
 		case !transient(err):
-			return nil, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+			return nil, again, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
+			return nil, again, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		case <-time.After(publishPause):
 		}
 	}

@@ -43,8 +43,8 @@ func (b *Broker) Quarantine(ctx context.Context, q Quarantined) error {
 		msg.Header[name] = []string{headerText(value)}
 	}
 	msg.Header[headerReason] = []string{q.Reason}
-	msg.Header[headerReceived] = []string{q.Received.UTC().Format(time.RFC3339Nano)}
-	_, err := b.publish(ctx, msg, q.messageID(), StreamQuarantine)
+	msg.Header[headerReceived] = []string{timestamp(q.Received)}
+	_, _, err := b.publish(ctx, msg, q.messageID(), StreamQuarantine)
 	return err
 }
 

@@ -11,8 +11,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth bounds how deep objects and lists may nest in a body.
-const maxDepth = 64
+const (
+	maxDepth     = 64 // how deep objects and lists may nest in a body
+	maxItemsKept = 65 // of a list: one more than any schema allows, so that what follows cannot make it valid
+)
 
 // errDepth reports a body that nests deeper than maxDepth.
 var errDepth = errors.New("nested too deeply")
@@ -20,8 +22,8 @@ var errDepth = errors.New("nested too deeply")
 // parseObject reads body as one strict JSON object (RFC 8259, UTF-8, no byte
 // order mark, no name twice in an object at any level, nothing after it) into
 // maps, slices, strings, bools, nil and float64. A number beyond float64 becomes
-// the largest one of its sign: nobody reads such a member, and it must not cost
-// more than another.
+// the largest one of its sign, and of a long list only the beginning is kept:
+// nobody reads more of either, and it must not cost more.
 func parseObject(body []byte) (map[string]any, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	if kind := dec.PeekKind(); kind != '{' && kind != 0 {
@@ -104,7 +106,9 @@ func parseItems(dec *jsontext.Decoder) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, item)
+		if len(items) < maxItemsKept {
+			items = append(items, item)
+		}
 	}
 	_, err := dec.ReadToken()
 	return items, err

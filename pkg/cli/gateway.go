@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -57,6 +58,9 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 
 // add adds the HTTP front to a process.
 func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker, reload <-chan os.Signal) (*gateway.Gateway, error) {
+	if f.HMACTolerance <= 0 || f.MaxInFlight <= 0 {
+		return nil, errors.New("--hmac-tolerance and --max-in-flight must be more than 0")
+	}
 	front, err := gateway.New(gateway.Options{
 		Logger:               p.logger,
 		Registerer:           p.registry,

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fanfare/pkg/ops"
+	"fanfare/schemas"
 )
 
 // process is a long-running command: parts that run together, and the operations
@@ -54,7 +56,11 @@ func (p *process) check(name string, run func(context.Context) error) {
 // bindOps binds the operations listener, when every check is there.
 func (p *process) bindOps(listen string) error {
 	p.check("process", p.running)
-	server, err := ops.New(ops.Options{Logger: p.logger, Gatherer: p.registry, Listen: listen, Checks: p.checks})
+	document, err := schemas.Files.ReadFile("openapi.yaml")
+	if err != nil {
+		return fmt.Errorf("read the description of the gateway: %w", err)
+	}
+	server, err := ops.New(ops.Options{Logger: p.logger, Gatherer: p.registry, Listen: listen, Checks: p.checks, OpenAPI: document})
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,9 @@ func (c *QuarantineReplay) Run(ctx context.Context, env Env) error {
 
 // replay publishes one request and deletes it, or says why it stays.
 func replay(ctx context.Context, b *broker.Broker, contracts callback.Contracts, sequence uint64, q broker.Quarantined) (what string, err error) {
+	if q.Reason == broker.ReasonConflict {
+		return "", errors.New("it contradicts the callback that was stored")
+	}
 	contract := contracts[q.Type]
 	if contract == nil {
 		return "", fmt.Errorf("there is no type %s", q.Type)

@@ -42,6 +42,9 @@ func (c *URL) Run(_ context.Context, env Env) error {
 // token reads the token, or makes one of 130 random bits and keeps it.
 func (c *URL) token() (string, error) {
 	token, err := readSecret(c.URLTokenFile)
+	if err == nil && url.PathEscape(token) != token {
+		return "", fmt.Errorf("%s: a URL token holds A-Z a-z 0-9 _ and - only", c.URLTokenFile)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}

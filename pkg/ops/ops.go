@@ -1,5 +1,5 @@
-// Package ops is the second listener, for operators: /metrics, /healthz, /readyz
-// and /debug/pprof; and the set-up of logging.
+// Package ops is the second listener, for operators: /metrics, /healthz, /readyz,
+// /debug/pprof and /openapi.yaml; and the set-up of logging.
 //
 // It is meant for a trusted network and listens on loopback by default. What is
 // ready is decided by the checks it is given, each asked anew at every request.
@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -36,12 +37,14 @@ type Check struct {
 	Run  func(context.Context) error // why it is not in order, or nil
 }
 
-// Options configures a Server. All fields are required, but Checks may be empty.
+// Options configures a Server. Logger, Gatherer and Listen are required; the
+// zero value of every other field selects the default written beside it.
 type Options struct {
 	Logger   *slog.Logger
 	Gatherer prometheus.Gatherer
 	Listen   string
-	Checks   []Check
+	Checks   []Check // none: always ready
+	OpenAPI  []byte  // no such route: the document that /openapi.yaml answers
 }
 
 // Server is the operations listener.
@@ -72,6 +75,9 @@ func New(o Options) (*Server, error) {
 		Timeout:             scrapeWait,
 		EnableOpenMetrics:   true,
 	}))
+	if o.OpenAPI != nil {
+		router.Path("/openapi.yaml").Handler(document(o.OpenAPI))
+	}
 	router.Path("/debug/pprof/cmdline").HandlerFunc(pprof.Cmdline)
 	router.Path("/debug/pprof/profile").HandlerFunc(pprof.Profile)
 	router.Path("/debug/pprof/symbol").HandlerFunc(pprof.Symbol)
@@ -137,6 +143,20 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, struct {
 		Healthy bool `json:"healthy"`
 	}{true})
+}
+
+// document answers GET and HEAD with a document in YAML.
+func document(yaml []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET is allowed here", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Content-Type", "application/yaml")
+		w.Header().Set("Content-Length", strconv.Itoa(len(yaml)))
+		_, _ = w.Write(yaml) // the client may have left
+	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

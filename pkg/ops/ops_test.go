@@ -68,6 +68,10 @@ func (r *rig) fetch(path string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return r.send(request)
+}
+
+func (r *rig) send(request *http.Request) (answer, error) {
 	response, err := r.client.Do(request)
 	if err != nil {
 		return answer{}, err
