@@ -149,5 +149,5 @@ func followHint(name, addr string) string {
 	}
 	return fmt.Sprintf(`  %[1]s tail%[2]s           callbacks as they arrive
   %[1]s tail results%[2]s   what becomes of each task
-  %[1]s --help              everything else`, name, flag)
+  %[1]s --help         everything else`, name, flag)
 }
