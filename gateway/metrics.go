@@ -60,7 +60,7 @@ func registerMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "stage", "result"}),
 		duration: factory.NewHistogramVec(latency(
 			"fanfare_callback_duration_seconds",
-			"Time from a request's headers to its answer."), []string{"type"}),
+			"Time from a request's first byte to its answer."), []string{"type"}),
 		publish: factory.NewHistogram(latency(
 			"fanfare_publish_duration_seconds",
 			"Time from publishing a callback to its publish ack, or to giving up.")),

@@ -67,19 +67,12 @@ func message(cb callback.Callback) *nats.Msg {
 // may be our own.
 func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (ack *jetstream.PubAck, again bool, err error) {
 	for {
-		ack, err := b.publishOnce(ctx, msg, id, stream)
-		switch {
-		case err == nil:
+		if ack, err = b.publishOnce(ctx, msg, id, stream); err == nil {
 			return ack, again, nil
-		case errors.Is(err, context.DeadlineExceeded):
-			again = true
-		case !transient(err):
-			return nil, again, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
 		}
-		select {
-		case <-ctx.Done():
+		again = again || errors.Is(err, context.DeadlineExceeded)
+		if !transient(err) || pause(ctx, publishPause) != nil {
 			return nil, again, fmt.Errorf("%w: publish %s id=%s: %w", ErrUnavailable, msg.Subject, id, err)
-		case <-time.After(publishPause):
 		}
 	}
 }
