@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,7 +39,7 @@ func BenchmarkCallback(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.Cleanup(server.Stop)
-				call(b, start(b, natstest.Provisioned(b, server)).url, callers, smallBody)
+				call(b, start(b, natstest.Provisioned(b, server)).url, callers, gateway.Bodies()["small"])
 			})
 		}
 	}
@@ -51,7 +50,7 @@ func BenchmarkCallback(b *testing.B) {
 // that reads the body and publishes it under an ID that it is told.
 func BenchmarkGateway(b *testing.B) {
 	const key = "a key of twenty-four bytes or more"
-	for name, body := range map[string]func(id string) []byte{"small": smallBody, "music": musicBody} {
+	for name, body := range gateway.Bodies() {
 		for _, front := range []string{"bare", "gateway", "signed"} {
 			b.Run(name+"/"+front, func(b *testing.B) {
 				server, err := natsd.Start(natsd.Options{
@@ -97,19 +96,6 @@ func publishOnly(b *broker.Broker) http.Handler {
 		}
 		_, _ = io.WriteString(w, `{"code":200,"msg":"success"}`)
 	})
-}
-
-func smallBody(id string) []byte {
-	return fmt.Appendf(nil, `{"code":200,"msg":"success","data":{"task_id":%q,"callbackType":"complete","data":[{"audio_url":"https://example.com/a.mp3"}]}}`, id)
-}
-
-// musicBody is a finished task of two tracks, of about 3 KB, as the provider
-// sends most.
-func musicBody(id string) []byte {
-	track := `{"audio_url":"https://example.com/r/ZTMyMjVlMmQ.mp3","createTime":1758044664461,"duration":163.88,"id":"e3225e2d-16ec-4f5c-9dcc-16fd548631e1",` +
-		`"image_url":"https://example.com/r/ZTMyMjVlMmQ.jpeg","model_name":"chirp-v3-5","prompt":"` + strings.Repeat(`[Verse]\nA line of the lyrics of the song\n`, 20) +
-		`","source_audio_url":"https://example.com/s/e3225e2d.mp3","stream_audio_url":"https://example.com/ZTMyMjVlMmQ","tags":"relaxing, piano","title":"Tides"}`
-	return fmt.Appendf(nil, `{"code":200,"data":{"callbackType":"complete","data":[%s,%s],"task_id":%q},"msg":"All generated successfully."}`, track, track, id)
 }
 
 // call sends b.N callbacks from so many callers at once.

@@ -164,7 +164,7 @@ func New(o Options) (*Gateway, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	g.server = &http.Server{
-		Handler:                      g.router(o.Contracts),
+		Handler:                      router(o.Contracts, g.tokens != nil, g.receiver, g.unknown),
 		ConnState:                    connState,
 		ConnContext:                  connContext,
 		ReadHeaderTimeout:            headerWait,

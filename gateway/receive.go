@@ -94,7 +94,7 @@ func (g *Gateway) accept(ctx context.Context, r *http.Request, contract *callbac
 // callback. It gives one place among the decoders back.
 func (g *Gateway) decode(contract *callback.Contract, body []byte) (id callback.TaskID, cb callback.Callback, err error) {
 	defer g.decoders.Release(1)
-	identified, err := callback.Identify(body)
+	identified, err := contract.Identify(body)
 	if err == nil {
 		cb, err = contract.Accept(identified)
 	}

@@ -14,16 +14,16 @@ const tokenVar = "token"
 // router routes /callbacks/<type> for every contract, with a token behind it
 // where tokens are configured. Paths are taken as they come: nothing is cleaned,
 // decoded or redirected.
-func (g *Gateway) router(contracts callback.Contracts) http.Handler {
+func router(contracts callback.Contracts, tokens bool, receiver func(*callback.Contract) http.Handler, unknown http.HandlerFunc) http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	suffix := ""
-	if g.tokens != nil {
+	if tokens {
 		suffix = "/{" + tokenVar + "}"
 	}
 	for t, contract := range contracts {
-		router.Path("/callbacks/" + string(t) + suffix).Name(string(t)).Handler(g.receiver(contract))
+		router.Path("/callbacks/" + string(t) + suffix).Name(string(t)).Handler(receiver(contract))
 	}
-	router.NotFoundHandler = http.HandlerFunc(g.unknown)
+	router.NotFoundHandler = unknown
 	return router
 }
 

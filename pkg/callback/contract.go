@@ -8,8 +8,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"fanfare/schemas"
@@ -25,9 +27,11 @@ type Contracts map[Type]*Contract
 // Contract is what the provider promises for one type: its compiled schema, and
 // the facts of the schema's annotation "x-fanfare".
 type Contract struct {
-	Type   Type
-	schema *jsonschema.Schema
-	facts  facts
+	Type     Type
+	schema   *jsonschema.Schema
+	members  members // of any schema, for one may refer to another
+	facts    facts
+	decoders *sync.Pool // of *jsontext.Decoder, which keeps what it has learned to hold
 }
 
 type facts struct {
@@ -44,9 +48,10 @@ func LoadContracts() (Contracts, error) {
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.RegisterFormat(&jsonschema.Format{Name: "media-url", Validate: checkMediaURL})
+	compiler.RegisterFormat(&jsonschema.Format{Name: "int32", Validate: checkInt32})
 	compiler.AssertFormat()
 
-	annotated := make(map[Type]facts)
+	annotated, named := make(map[Type]facts), make(members)
 	for _, name := range names {
 		doc, err := readSchema(name)
 		if err != nil {
@@ -55,18 +60,20 @@ func LoadContracts() (Contracts, error) {
 		if err := compiler.AddResource(schemaBase+name, doc); err != nil {
 			return nil, fmt.Errorf("callback: add schema %s: %w", name, err)
 		}
+		membersOf(named, doc)
 		if err := readFacts(annotated, name); err != nil {
 			return nil, err
 		}
 	}
 
+	decoders := &sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 	contracts := make(Contracts, len(annotated))
 	for t, f := range annotated {
 		schema, err := compiler.Compile(schemaBase + string(t) + ".json")
 		if err != nil {
 			return nil, fmt.Errorf("callback: compile schema of %s: %w", t, err)
 		}
-		contracts[t] = &Contract{Type: t, schema: schema, facts: f}
+		contracts[t] = &Contract{Type: t, schema: schema, members: named, facts: f, decoders: decoders}
 	}
 	return contracts, nil
 }
@@ -134,13 +141,22 @@ func (c *Contract) Stages() []Stage {
 	return append(slices.Clone(c.facts.Stages), Other)
 }
 
-// Decode is [Identify] followed by [Contract.Accept].
+// Decode is [Contract.Identify] followed by [Contract.Accept].
 func (c *Contract) Decode(body []byte) (Callback, error) {
-	identified, err := Identify(body)
+	identified, err := c.Identify(body)
 	if err != nil {
 		return Callback{}, err
 	}
 	return c.Accept(identified)
+}
+
+// checkInt32 is the format "int32" of OpenAPI's registry. A minimum and a maximum
+// would say the same, and take longer than all the rest.
+func checkInt32(value any) error {
+	if f, ok := value.(float64); ok && float64(int32(f)) != f {
+		return errors.New("not a 32-bit integer")
+	}
+	return nil
 }
 
 // validate holds the document against the schema and explains the first

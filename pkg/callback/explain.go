@@ -38,13 +38,14 @@ func complaint(k jsonschema.ErrorKind) string {
 	case *kind.Type:
 		return "must be of type " + strings.Join(k.Want, " or ")
 	case *kind.Format:
+		if k.Want == "int32" {
+			return "must be a 32-bit integer"
+		}
 		return "must be an absolute http or https URL with a host, without user info, white space, backslash or control character, of at most 4096 bytes"
 	case *kind.MaxItems:
 		return "has too many items"
 	case *kind.MaxLength:
 		return "is too long"
-	case *kind.Minimum, *kind.Maximum:
-		return "must be a 32-bit integer"
 	case *kind.Pattern:
 		return "has characters that are not allowed"
 	default:

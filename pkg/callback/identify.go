@@ -1,6 +1,10 @@
 package callback
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Identified is a body that is strict JSON and has a task ID: as much as a
 // signature can be checked against, and no more.
@@ -14,8 +18,10 @@ type Identified struct {
 // Identify reads the body of a request as far as its task ID, which stands in
 // data.task_id, in data.taskId, or the same in both. Any other body is an
 // [*Invalid] error. The body must not be changed afterwards.
-func Identify(body []byte) (Identified, error) {
-	document, err := parseObject(body)
+func (c *Contract) Identify(body []byte) (Identified, error) {
+	decoder, _ := c.decoders.Get().(*jsontext.Decoder)
+	defer c.decoders.Put(decoder)
+	document, err := parseObject(decoder, body, c.members)
 	if err != nil {
 		return Identified{}, err
 	}
@@ -67,7 +73,7 @@ func nothing(value any) bool {
 	}
 }
 
-// Accept holds an identified body against the contract and returns the callback
+// Accept holds a body that the same contract identified against the contract and returns the callback
 // it is, or an [*Invalid] error.
 func (c *Contract) Accept(in Identified) (Callback, error) {
 	if err := c.validate(in.document); err != nil {

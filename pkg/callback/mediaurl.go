@@ -6,22 +6,27 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxURLBytes bounds a media URL.
 const maxURLBytes = 4096
 
-// checkMediaURL is the schema format "media-url". It takes any value, as
-// formats do, and speaks only of strings that are not empty.
+// checkMediaURL is the schema format "media-url": an absolute http or https URL
+// with a host, without user info, white space, backslash and control characters,
+// or one of the provider's ways to say that there is none.
 func checkMediaURL(value any) error {
-	s, ok := value.(string)
-	if !ok || s == "" {
+	if nothing(value) {
 		return nil
+	}
+	s, ok := value.(string)
+	if !ok {
+		return errors.New("not a string")
 	}
 	if len(s) > maxURLBytes {
 		return errors.New("longer than 4096 bytes")
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
+	if strings.ContainsFunc(s, forbidden) {
 		return errors.New("has white space, a backslash or a control character")
 	}
 	u, err := url.Parse(s)
@@ -40,4 +45,12 @@ func checkMediaURL(value any) error {
 		}
 	}
 	return nil
+}
+
+// forbidden reports white space, a backslash and control characters.
+func forbidden(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r <= ' ' || r == '\\' || r == '\x7f'
+	}
+	return unicode.IsSpace(r) || unicode.IsControl(r)
 }

@@ -35,7 +35,7 @@ func TestTaskIDIsFoundInEitherPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			identified, err := callback.Identify(body)
+			identified, err := contract(t, "cover").Identify(body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestTaskIDsThatAreRefused(t *testing.T) {
 // the schema.
 func TestIdentifyAsksForNoMoreThanATaskID(t *testing.T) {
 	t.Parallel()
-	in, err := callback.Identify([]byte(`{"code":"x","data":{"taskId":"a1"}}`))
+	in, err := contract(t, "cover").Identify([]byte(`{"code":"x","data":{"taskId":"a1"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
