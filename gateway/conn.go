@@ -9,10 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	maxConns      = 4096    // open at the same time
+	maxConns      = 4096    // open at the same time, and no more than half of the files that the process may open
 	keptHeadBytes = 4 << 10 // of a head's buffer, for the next request on the connection
 )
 
@@ -25,7 +27,18 @@ const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json
 type listener struct {
 	net.Listener
 	plain bool // whether a client without TLS can read what it is told
+	limit int64
 	open  *atomic.Int64
+}
+
+// connLimit leaves enough files for the rest of the process: one that runs out of
+// them could not even tell anybody.
+func connLimit() int64 {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return maxConns
+	}
+	return int64(min(maxConns, files.Cur/2))
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -34,7 +47,7 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // net/http looks at what kind of error it is
 		}
-		if l.open.Add(1) <= maxConns {
+		if l.open.Add(1) <= l.limit {
 			return &conn{Conn: c, open: l.open}, nil
 		}
 		l.open.Add(-1)
@@ -56,36 +69,54 @@ type conn struct {
 	mu    sync.Mutex // net/http reads ahead while a handler runs
 	head  []byte     // as far as it has been read
 	ended bool       // whether head is whole
+	ahead []byte     // the one byte of the next request that net/http reads while a handler runs
 }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.note(p[:n]) {
-		c.began.CompareAndSwap(0, time.Now().UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case n > 0 && !c.ended:
+		c.note(p[:n])
+	case n > 0 && len(p) == 1:
+		c.ahead = append(c.ahead, p[0])
 	}
 	return n, err //nolint:wrapcheck // net/http looks at what kind of error it is
 }
 
-// note collects the head of a request, which net/http bounds, and reports whether
-// a request has begun: empty lines before it are none of it.
-func (c *conn) note(p []byte) bool {
+// SetReadDeadline keeps a head that has begun to its own deadline: net/http gives
+// the first bytes after an idle time as long as that may be.
+func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
-		return true
+	if began := c.began.Load(); began != 0 && !c.ended {
+		if limit := time.Unix(0, began).Add(headerWait); t.IsZero() || t.After(limit) {
+			t = limit
+		}
 	}
+	return c.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at what kind of error it is
+}
+
+// note collects the head of a request, which net/http bounds. Empty lines before
+// it are none of it.
+func (c *conn) note(p []byte) {
 	if len(c.head) == 0 {
-		p = bytes.TrimLeft(p, "\r\n")
+		if p = bytes.TrimLeft(p, "\r\n"); len(p) == 0 {
+			return
+		}
+		now := time.Now()
+		c.began.Store(now.UnixNano())
+		_ = c.Conn.SetReadDeadline(now.Add(headerWait)) // where it cannot be set, the next read tells
 	}
 	from := max(0, len(c.head)-3)
 	c.head = append(c.head, p...)
 	for _, end := range []string{"\r\n\r\n", "\n\n", "\n\r\n"} {
 		if i := bytes.Index(c.head[from:], []byte(end)); i >= 0 {
 			c.head, c.ended = c.head[:from+i+len(end)], true
-			break
+			return
 		}
 	}
-	return len(c.head) > 0
 }
 
 // CloseWrite lets net/http end an answer before it closes the connection.
@@ -104,6 +135,10 @@ func (c *conn) next() {
 	c.ended = false
 	if c.head = c.head[:0]; cap(c.head) > keptHeadBytes {
 		c.head = nil
+	}
+	if len(c.ahead) > 0 {
+		c.note(c.ahead)
+		c.ahead = c.ahead[:0]
 	}
 }
 

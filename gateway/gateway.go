@@ -235,8 +235,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // connections is the listener as the server sees it.
 func (g *Gateway) connections() net.Listener {
-	if g.certificate == nil {
-		return listener{Listener: g.listener, plain: true, open: new(atomic.Int64)}
+	l := listener{Listener: g.listener, plain: true, limit: connLimit(), open: new(atomic.Int64)}
+	if g.certificate != nil {
+		l.Listener, l.plain = tls.NewListener(g.listener, tlsConfig(g.certificate)), false
 	}
-	return listener{Listener: tls.NewListener(g.listener, tlsConfig(g.certificate)), open: new(atomic.Int64)}
+	return l
 }

@@ -33,7 +33,7 @@ func (b bodies) read(body io.Reader) (whole []byte, release func(), err error) {
 	release = func() { b.memory.Release(held) }
 	for {
 		if len(whole) == cap(whole) {
-			grow := max(firstReadBytes, int64(cap(whole)))
+			grow := min(max(firstReadBytes, int64(cap(whole))), maxBodyBytes+1-int64(cap(whole)))
 			if !b.memory.TryAcquire(grow) {
 				return nil, release, errNoMemory
 			}

@@ -105,35 +105,50 @@ func TestFraming(t *testing.T) {
 }
 
 // TestSlowClientsDisturbNobody keeps many connections busy with requests that
-// never get whole, while good ones come in.
+// grow a byte at a time, while good ones come in, 200 a second.
 func TestSlowClientsDisturbNobody(t *testing.T) {
 	t.Parallel()
-	const slow, good = 500, 200
+	const slow, good = 2000, 400
+	needsDescriptors(t, 2*slow)
 	r := start(t, natstest.Broker(t))
-	for i := range slow {
-		conn := r.dial()
+	conns := make([]net.Conn, slow)
+	for i := range conns {
+		conns[i] = r.dial()
 		raw := "POST /callbacks/wav HTTP/1.1\r\nHost: f\r\n"
 		if i%2 == 0 {
 			raw += "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"
 		}
-		if _, err := io.WriteString(conn, raw); err != nil {
+		if _, err := io.WriteString(conns[i], raw); err != nil {
 			t.Fatal(err)
 		}
 	}
+	rate := time.NewTicker(time.Second / 200)
+	defer rate.Stop()
 	for i := range good {
+		<-rate.C
+		for _, c := range conns[i%20*slow/20 : (i%20+1)*slow/20] { // each ten times a second
+			_, _ = io.WriteString(c, " ") // one that was cut off has had its time
+		}
 		if a := r.post("/callbacks/wav", []byte(strings.Replace(goodWAV, "t1", fmt.Sprint("t", i), 1))); a.status != http.StatusOK {
 			t.Errorf("answered %d %s", a.status, a.body)
 		}
 	}
 }
 
+// needsDescriptors skips a test that would open more files than it may.
+func needsDescriptors(tb testing.TB, n uint64) {
+	tb.Helper()
+	const others = 1000 // of the tests beside it
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil || files.Cur < n+others {
+		tb.Skipf("this takes %d open files, and the limit is %d (%v)", n+others, files.Cur, err)
+	}
+}
+
 func TestConnectionsBeyondTheLimitAreToldToComeAgain(t *testing.T) {
 	t.Parallel()
-	const limit, descriptors = 4096, 2*4096 + 1000 // both ends of each are ours
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil || files.Cur < descriptors {
-		t.Skipf("this takes %d open files, and the limit is %d (%v)", descriptors, files.Cur, err)
-	}
+	const limit = 4096
+	needsDescriptors(t, 2*limit) // both ends of each are ours
 	r := start(t, natstest.Broker(t))
 	conns := make([]net.Conn, 0, limit)
 	for len(conns) < limit {

@@ -88,6 +88,30 @@ func TestAnotherRequestOnTheSameConnection(t *testing.T) {
 	}
 }
 
+// TestAHeadHasItsOwnDeadlineAfterAnIdleTime begins a second request on a
+// connection that may be idle for a minute, and does not go on.
+func TestAHeadHasItsOwnDeadlineAfterAnIdleTime(t *testing.T) {
+	t.Parallel()
+	r := start(t, natstest.Broker(t))
+	conn := r.dial() // for 30 s
+	reader := bufio.NewReader(conn)
+	if _, err := io.WriteString(conn, strings.Replace(sent{body: goodWAV}.raw(), "Connection: close\r\n", "", 1)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	if _, err := io.WriteString(conn, "P"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(reader); err != nil {
+		t.Errorf("the connection did not end: %v", err)
+	}
+}
+
 func TestStalledClientDoesNotDelayShutdownForLong(t *testing.T) {
 	t.Parallel()
 	r := start(t, natstest.Broker(t))

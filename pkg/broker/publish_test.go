@@ -134,6 +134,36 @@ func TestLostAckIsNoDuplicate(t *testing.T) {
 	}
 }
 
+// An answer that was lost makes nobody else's message ours.
+func TestLostAckOfAnothersMessage(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, t.TempDir(), "")
+	way := newLossy(server)
+	b := natstest.Provisioned(t, way)
+	for id, row := range map[string]struct {
+		body string
+		want broker.Published
+	}{
+		"same":  {body: string(wav("same").Body), want: broker.Duplicate},
+		"other": {body: `{"code":500,"msg":"another","data":{"task_id":"other"}}`, want: broker.Conflict},
+	} {
+		first, second := wav(id), wav(id)
+		second.Received = first.Received.Add(time.Minute)
+		second.Body = []byte(row.body)
+		if publish(t, b, first) {
+			t.Fatal("the first is a duplicate")
+		}
+		before := way.lost()
+		way.loseNext(`"seq":`)
+		if got, err := b.Publish(within(t, 20*time.Second), second); err != nil || got != row.want {
+			t.Errorf("%s: came to %d, %v, want %d", id, got, err, row.want)
+		}
+		if way.lost() != before+1 {
+			t.Fatal("the ack was not lost")
+		}
+	}
+}
+
 // refusedAtOnce publishes what must be refused long before its context ends.
 func refusedAtOnce(tb testing.TB, b *broker.Broker, cb callback.Callback) error {
 	tb.Helper()
