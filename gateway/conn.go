@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	maxConns      = 4096    // open at the same time, and no more than half of the files that the process may open
+	maxConns      = 4096 // open at the same time, and no more than half of the files that the process may open
+	maxLingering  = 64   // refused, and given the time to read it
+	lingerWait    = 500 * time.Millisecond
 	keptHeadBytes = 4 << 10 // of a head's buffer, for the next request on the connection
 )
 
@@ -26,9 +28,9 @@ const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json
 // number at a time.
 type listener struct {
 	net.Listener
-	plain bool // whether a client without TLS can read what it is told
-	limit int64
-	open  *atomic.Int64
+	limit     int64
+	open      *atomic.Int64
+	lingering chan struct{} // has room for the refused connections that may be waited for
 }
 
 // connLimit leaves enough files for the rest of the process: one that runs out of
@@ -51,9 +53,28 @@ func (l listener) Accept() (net.Conn, error) {
 			return &conn{Conn: c, open: l.open}, nil
 		}
 		l.open.Add(-1)
-		if l.plain && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
-			_, _ = io.WriteString(c, busy) // fits into an empty socket buffer, so nobody waits
-		}
+		l.refuse(c)
+	}
+}
+
+// refuse tells a connection beyond the limit to come again.
+func (l listener) refuse(c net.Conn) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok || c.SetDeadline(time.Now().Add(lingerWait)) != nil {
+		_ = c.Close() // of TLS there is nobody yet who could read it
+		return
+	}
+	_, _ = io.WriteString(c, busy) // fits into an empty socket buffer, so nobody waits
+	select {
+	case l.lingering <- struct{}{}:
+		go func() {
+			// Closed with a request unread, the socket would take the answer back.
+			_ = tcp.CloseWrite()
+			_, _ = io.CopyN(io.Discard, c, maxHeaderBytes)
+			_ = c.Close()
+			<-l.lingering
+		}()
+	default:
 		_ = c.Close()
 	}
 }

@@ -235,9 +235,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // connections is the listener as the server sees it.
 func (g *Gateway) connections() net.Listener {
-	l := listener{Listener: g.listener, plain: true, limit: connLimit(), open: new(atomic.Int64)}
+	l := listener{Listener: g.listener, limit: connLimit(), open: new(atomic.Int64), lingering: make(chan struct{}, maxLingering)}
 	if g.certificate != nil {
-		l.Listener, l.plain = tls.NewListener(g.listener, tlsConfig(g.certificate)), false
+		l.Listener = tls.NewListener(g.listener, tlsConfig(g.certificate))
 	}
 	return l
 }

@@ -30,6 +30,8 @@ type reloaded[T any] struct {
 
 	contents [][]byte // of which the value is made
 	changed  [][]byte // as last seen, while it differs: a file may be half written
+	refused  [][]byte // what could not be used
+	refusal  error    // why
 	value    atomic.Pointer[T]
 }
 
@@ -126,7 +128,11 @@ func (r *reloaded[T]) look(asked bool) error {
 		r.changed = contents
 		return nil
 	}
+	if known := r.refusal != nil && slices.EqualFunc(contents, r.refused, bytes.Equal); known && !asked {
+		return r.refusal
+	}
 	value, err := r.parse(contents)
+	r.refused, r.refusal = contents, err
 	if err != nil {
 		return err
 	}

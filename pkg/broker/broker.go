@@ -53,13 +53,16 @@ const (
 // Connect connects to the server and checks that its max_payload is enough.
 // With Wait it returns at once and connects when it can.
 func Connect(o Options) (*Broker, error) {
+	if _, err := servers(o.URL); err != nil && o.InProcess == nil {
+		return nil, err
+	}
 	b := &Broker{logger: o.Logger}
 	options, err := b.options(o)
 	if err != nil {
 		return nil, err
 	}
 	if b.conn, err = nats.Connect(o.URL, options...); err != nil {
-		return nil, fmt.Errorf("broker: connect to %s: %w", address(o), withoutURL(err))
+		return nil, fmt.Errorf("broker: connect to %s: %w", address(o), err)
 	}
 	if !b.conn.IsConnected() {
 		b.logger.Warn("broker not reachable yet", "url", address(o))
@@ -137,29 +140,40 @@ func (b *Broker) unreachable() nats.ConnErrHandler {
 	}
 }
 
+// errAddress says nothing of what was given, which may hold a password.
+var errAddress = errors.New("broker: this is no address of a NATS server: want nats://host:4222, or nats://user:password@host:4222 with , : / @ in the password written as %2C %3A %2F %40; several are separated by commas")
+
+// servers reads a list of addresses.
+func servers(list string) ([]*url.URL, error) {
+	var all []*url.URL
+	for server := range strings.SplitSeq(list, ",") {
+		server = strings.TrimSpace(server)
+		if !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
+			return nil, errAddress
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
 // address says where the server is, without user names, passwords and tokens.
 func address(o Options) string {
 	if o.InProcess != nil {
 		return "in process"
 	}
-	servers := strings.Split(o.URL, ",")
-	for i, server := range servers {
-		scheme, rest, ok := strings.Cut(strings.TrimSpace(server), "://")
-		if !ok {
-			scheme, rest = "nats", scheme
-		}
-		servers[i] = scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	all, err := servers(o.URL)
+	if err != nil {
+		return "(unreadable)"
 	}
-	return strings.Join(servers, ",")
-}
-
-// withoutURL is err without the address that could not be parsed, which may hold
-// a password.
-func withoutURL(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return errors.New("this is no URL")
+	shown := make([]string, len(all))
+	for i, u := range all {
+		shown[i] = u.Scheme + "://" + u.Host
 	}
-	return err
+	return strings.Join(shown, ",")
 }
 
 // checkPayload reports a server that would refuse a callback of full size.

@@ -65,15 +65,20 @@ func TestServerThatIsNotThereIsNamed(t *testing.T) {
 
 func TestAddressesAreShownWithoutTheirSecrets(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{
-		"nats://user:hunter2@127.0.0.1:1",
-		"nats://127.0.0.1:1,nats://hunter2@127.0.0.1:2",
-		"user:hunter2@127.0.0.1:1",
-		"nats://user:hunter2%zz@127.0.0.1:1",
-		"nats://user:hunter2@127.0.0.1:port",
+	const unreadable = "want nats://host:4222"
+	for url, want := range map[string]string{
+		"nats://user:hunter2@127.0.0.1:1":               "nats://127.0.0.1:1",
+		"nats://127.0.0.1:1,nats://hunter2@127.0.0.1:2": "nats://127.0.0.1:1,nats://127.0.0.1:2",
+		"user:hunter2@127.0.0.1:1":                      "nats://127.0.0.1:1",
+		"nats://user:hunter2@[::1]:1":                   "nats://[::1]:1",
+		"nats://user:hunter2%zz@127.0.0.1:1":            unreadable,
+		"nats://user:hunter2@127.0.0.1:port":            unreadable,
+		"nats://user:hunter2,hunter2@127.0.0.1:1":       unreadable,
+		"nats://user:hunter2127.0.0.1:4222":             unreadable,
+		"nats://user:hunter2@":                          unreadable,
 	} {
 		_, err := broker.Connect(broker.Options{Logger: natstest.Logger(t), URL: url})
-		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "127.0.0.1:") {
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "fanfare/pkg/cli" // what the binary is built of, so that no test result outlives it
 )
 
 // patience is how long a test waits for what must come; it says nothing about
