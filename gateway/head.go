@@ -9,7 +9,7 @@ func (g *Gateway) checkHead(r *http.Request) (claim signature, refused outcome, 
 	switch {
 	case g.tokens != nil && !isToken(token(r), g.tokens.get()):
 		return claim, rejected(standard(http.StatusNotFound), nil), false
-	case !r.ProtoAtLeast(1, 1):
+	case r.ProtoMajor != 1 || r.ProtoMinor != 1:
 		return claim, rejected(standard(http.StatusHTTPVersionNotSupported), nil), false
 	case r.Method != http.MethodPost:
 		return claim, rejected(standard(http.StatusMethodNotAllowed), nil), false
