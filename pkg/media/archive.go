@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
+	"path"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -15,41 +15,20 @@ import (
 // Archive keeps media files under keys like "music/<task>/<name>". Any number of
 // processes may share one.
 type Archive struct {
-	bucket *blob.Bucket
-	dir    *directory // what only a file archive needs and can do
-}
-
-// OpenArchive opens the archive at a gocloud.dev/blob URL. The one scheme so far
-// is file, as in file:///var/lib/fanfare/archive; the directory is created.
-// The error wraps [ErrInvalid] for the URL or [ErrArchive] for the directory.
-func OpenArchive(ctx context.Context, rawURL string) (*Archive, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return nil, fmt.Errorf("%w: archive URL cannot be read", ErrInvalid)
-	}
-	switch u.Scheme {
-	case "file":
-		return openDirectory(ctx, u)
-	default:
-		return nil, fmt.Errorf("%w: archive URL scheme %q: only file is supported", ErrInvalid, u.Scheme)
-	}
+	bucket  *blob.Bucket
+	dir     *directory // what only a file archive needs and can do
+	objects *objects   // what only an S3 archive needs and can do
 }
 
 // Close releases the archive. Nothing may be stored from then on.
 func (a *Archive) Close() error {
+	if a.objects != nil {
+		defer a.objects.close()
+	}
 	if err := a.bucket.Close(); err != nil {
 		return fmt.Errorf("close archive: %w", err)
 	}
 	return nil
-}
-
-// FreeBytes returns how much can still be written; ok is false when the archive
-// has no such notion.
-func (a *Archive) FreeBytes() (free uint64, ok bool) {
-	if a.dir == nil {
-		return 0, false
-	}
-	return a.dir.freeBytes()
 }
 
 // Store makes the asset durable under the key and describes it. What is there
@@ -66,6 +45,9 @@ func (a *Archive) Store(
 ) (File, error) {
 	if err := checkKey(key); err != nil {
 		return File{}, fmt.Errorf("store: %w", err)
+	}
+	if isManifest(path.Base(key)) {
+		return File{}, fmt.Errorf("store: %w: key %s is a manifest's", ErrInvalid, key)
 	}
 	if err := asset.validate(); err != nil {
 		return File{}, fmt.Errorf("store %s: %w", key, err)
@@ -96,26 +78,6 @@ func (a *Archive) Hash(ctx context.Context, key string) (File, error) {
 	return file, nil
 }
 
-// Probe reports whether the archive can be written, by writing a little that
-// never becomes visible under a key. The error wraps [ErrArchive] or ctx's own.
-func (a *Archive) Probe(ctx context.Context) error {
-	up, err := a.begin(ctx, "probe", "application/octet-stream")
-	if err != nil {
-		return fmt.Errorf("probe: %w", err)
-	}
-	defer up.abort()
-	if _, err := up.Write(make([]byte, probeBytes)); err != nil {
-		return fmt.Errorf("probe: %w", archiveError(ctx, err))
-	}
-	if err := up.sync(); err != nil {
-		return fmt.Errorf("probe: %w", archiveError(ctx, err))
-	}
-	return nil
-}
-
-// probeBytes is enough to need blocks of its own on any file system.
-const probeBytes = 1 << 20
-
 // existing describes what is stored under the key and makes sure that it is
 // durable, for another process may have put it there a moment ago.
 func (a *Archive) existing(ctx context.Context, key string, moved func(int)) (File, error) {
@@ -132,19 +94,31 @@ func (a *Archive) existing(ctx context.Context, key string, moved func(int)) (Fi
 }
 
 func (a *Archive) hash(ctx context.Context, key string, moved func(int)) (File, error) {
-	r, err := a.bucket.NewReader(ctx, key, nil)
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return File{}, fs.ErrNotExist
-	}
-	if err != nil {
-		return File{}, archiveError(ctx, err)
-	}
-	defer func() { _ = r.Close() }()
 	sum := newDigest()
-	if _, err := io.Copy(sum, &observed{ctx: ctx, source: r, moved: moved}); err != nil {
-		return File{}, archiveError(ctx, err)
+	err := a.read(ctx, key, func(r io.Reader) error {
+		_, err := io.Copy(sum, &observed{ctx: ctx, source: r, moved: moved})
+		return err
+	})
+	if err != nil {
+		return File{}, err
 	}
 	return sum.file(key), nil
+}
+
+// read hands over what is stored under the key. Its error is [fs.ErrNotExist],
+// ctx's own, or wraps [ErrArchive].
+func (a *Archive) read(ctx context.Context, key string, do func(io.Reader) error) error {
+	r, err := a.bucket.NewReader(ctx, key, nil)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fs.ErrNotExist
+	}
+	if err != nil {
+		return archiveError(ctx, err)
+	}
+	if err := errors.Join(do(r), r.Close()); err != nil {
+		return archiveError(ctx, err)
+	}
+	return nil
 }
 
 // observed reads from the archive, heeding ctx and telling how much has moved.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gocloud.dev/blob"
 )
 
 func TestStore(t *testing.T) {
@@ -58,7 +60,7 @@ func TestStore(t *testing.T) {
 }
 
 func TestStoreFallsBack(t *testing.T) {
-	gone, broken, good := serve(t, status(404)), serve(t, status(500)), serveBytes(t, mp3())
+	gone, broken, good := serve(t, status(410)), serve(t, status(500)), serveBytes(t, mp3())
 	truncated := serve(t, raw("HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n"+string(mp3())))
 	tests := []struct {
 		name   string
@@ -252,30 +254,6 @@ func TestArchiveUnavailable(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
-	archive, root := testArchive(t)
-	if err := archive.Probe(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if found := files(t, root); len(found) != 0 {
-		t.Errorf("archive holds %s", found)
-	}
-	if free, ok := archive.FreeBytes(); !ok || free == 0 {
-		t.Errorf("FreeBytes = %d, %t", free, ok)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := archive.Probe(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-	if err := os.RemoveAll(root); err != nil {
-		t.Fatal(err)
-	}
-	if err := archive.Probe(t.Context()); !errors.Is(err, ErrArchive) {
-		t.Errorf("without a directory: %v", err)
-	}
-}
-
 func mkdir(t *testing.T, root, path string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(root, path), 0o700); err != nil {
@@ -289,4 +267,9 @@ func put(t *testing.T, root, path, content string) {
 	if err := os.WriteFile(filepath.Join(root, path), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// newWAV are the options of an upload that must not replace anything.
+func newWAV() blob.WriterOptions {
+	return blob.WriterOptions{ContentType: "audio/wav", IfNotExist: true}
 }

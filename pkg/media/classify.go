@@ -27,7 +27,9 @@ func (a *attempt) fail(reason Reason, detail string) *FetchError {
 func (a *attempt) failStatus(resp *http.Response) *FetchError {
 	reason := ReasonHTTPStatus
 	switch resp.StatusCode {
-	case http.StatusNotFound, http.StatusGone:
+	case http.StatusNotFound:
+		reason = ReasonNotFound
+	case http.StatusGone:
 		reason = ReasonGone
 	case statusExpired:
 		reason = ReasonExpired

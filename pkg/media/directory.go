@@ -8,39 +8,40 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"gocloud.dev/blob/fileblob"
 )
 
+// minFreeParameter is the one parameter of a file archive's URL that is our own.
+const minFreeParameter = "min_free_bytes"
+
 // directory is what a file archive needs beyond gocloud.dev/blob: names that
 // survive a power cut, one writer at a time where it matters, and an end for
 // what dead processes left behind.
-type directory struct{ root string }
+type directory struct {
+	root    string
+	minFree uint64 // bytes
+}
 
 // openDirectory opens a file archive. Temporaries lie beside their files, since
 // a rename is atomic only within a file system, and no sidecar files are written.
-func openDirectory(ctx context.Context, u *url.URL) (*Archive, error) {
-	if u.Path == "" || (u.Host != "" && u.Host != "." && u.Host != "localhost") {
-		return nil, fmt.Errorf("%w: archive URL must look like file:///dir, or file://./dir for a relative one", ErrInvalid)
-	}
-	path := u.Path
-	if u.Host == "." || os.PathSeparator != '/' {
-		path = strings.TrimPrefix(path, "/") // as fileblob does
-	}
-	root, err := filepath.Abs(filepath.FromSlash(path))
+func openDirectory(ctx context.Context, u *url.URL, create bool) (*Archive, error) {
+	dir, query, err := newDirectory(u)
 	if err != nil {
-		return nil, fmt.Errorf("%w: open archive: %w", ErrArchive, err)
+		return nil, err
 	}
-	query := u.Query()
-	query.Set("create_dir", "true")
+	query.Del("create_dir")
+	if create {
+		query.Set("create_dir", "true")
+	}
 	query.Set("no_tmp_dir", "true")
 	query.Set("metadata", "skip")
 	full := *u
 	full.RawQuery = query.Encode()
 
-	dir := &directory{root: root}
+	root := dir.root
 	present := nearestPresent(root)
 	bucket, err := new(fileblob.URLOpener).OpenBucketURL(ctx, &full)
 	var failure *fs.PathError
@@ -58,6 +59,31 @@ func openDirectory(ctx context.Context, u *url.URL) (*Archive, error) {
 		return nil, fmt.Errorf("%w: open archive: %w", ErrArchive, err)
 	}
 	return &Archive{bucket: bucket, dir: dir}, nil
+}
+
+// newDirectory reads the URL of a file archive, and returns the parameters that
+// are left for fileblob.
+func newDirectory(u *url.URL) (*directory, url.Values, error) {
+	if u.Path == "" || (u.Host != "" && u.Host != "." && u.Host != "localhost") {
+		return nil, nil, fmt.Errorf("%w: archive URL must look like file:///dir, or file://./dir for a relative one", ErrInvalid)
+	}
+	path := u.Path
+	if u.Host == "." || os.PathSeparator != '/' {
+		path = strings.TrimPrefix(path, "/") // as fileblob does
+	}
+	root, err := filepath.Abs(filepath.FromSlash(path))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: open archive: %w", ErrArchive, err)
+	}
+	dir, query := &directory{root: root, minFree: defaultMinFreeBytes}, u.Query()
+	if query.Has(minFreeParameter) {
+		dir.minFree, err = strconv.ParseUint(query.Get(minFreeParameter), 10, 63)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: archive URL: %s must be a number of bytes", ErrInvalid, minFreeParameter)
+		}
+		query.Del(minFreeParameter)
+	}
+	return dir, query, nil
 }
 
 // nearestPresent returns path or the nearest directory above it that exists.
@@ -93,21 +119,4 @@ func syncChain(lower, upper string) error {
 
 func (d *directory) path(key string) string {
 	return filepath.Join(d.root, filepath.FromSlash(key))
-}
-
-// sweep removes the temporaries of dead processes beside the key. It needs the
-// exclusive lock: without it, a temporary that was created a moment ago and is
-// not yet marked would pass for dead.
-func (d *directory) sweep(key string) {
-	folder := filepath.Dir(d.path(key))
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return // most often there is no such folder yet; otherwise creating the file says more
-	}
-	temporary := regexp.MustCompile(`\.[0-9a-f]{1,16}\.tmp$`)
-	for _, entry := range entries {
-		if entry.Type().IsRegular() && temporary.MatchString(entry.Name()) {
-			removeIfDead(filepath.Join(folder, entry.Name()))
-		}
-	}
 }

@@ -66,7 +66,10 @@ func TestOpenArchiveRefuses(t *testing.T) {
 		{"no path", "file://", ErrInvalid},
 		{"opaque", "file:a", ErrInvalid},
 		{"no scheme", dir + "/a", ErrInvalid},
-		{"unknown scheme", "s3://bucket?region=eu-central-1", ErrInvalid},
+		{"unknown scheme", "gs://bucket", ErrInvalid},
+		{"free bytes that are no number", "file://" + dir + "/a?min_free_bytes=1GiB", ErrInvalid},
+		{"less than nothing free", "file://" + dir + "/a?min_free_bytes=-1", ErrInvalid},
+		{"free bytes of nothing", "file://" + dir + "/a?min_free_bytes=", ErrInvalid},
 		{"memory", "mem://", ErrInvalid},
 		{"unreadable", "file://[::1", ErrInvalid},
 		{"empty", "", ErrInvalid},
@@ -89,7 +92,7 @@ func TestHelperProcess(t *testing.T) {
 	if root == "" {
 		t.Skip("not started by TestSweep")
 	}
-	up, err := openTestArchive(t, root).begin(t.Context(), "wav/t/a.wav", "audio/wav")
+	up, err := openTestArchive(t, root).begin(t.Context(), "wav/t/a.wav", newWAV())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +107,7 @@ func TestHelperProcess(t *testing.T) {
 // living one is writing stays, as does what only looks like a temporary.
 func TestSweep(t *testing.T) {
 	archive, root := testArchive(t)
-	living, err := archive.begin(t.Context(), "wav/t/b.wav", "audio/wav")
+	living, err := archive.begin(t.Context(), "wav/t/b.wav", newWAV())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +125,7 @@ func TestSweep(t *testing.T) {
 		t.Error("a partial file is visible")
 	}
 
-	next, err := openTestArchive(t, root).begin(t.Context(), "wav/t/c.wav", "audio/wav")
+	next, err := openTestArchive(t, root).begin(t.Context(), "wav/t/c.wav", newWAV())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +192,7 @@ func TestNearestPresent(t *testing.T) {
 // An upload whose temporary fails is the archive's failure, and leaves nothing.
 func TestUploadFails(t *testing.T) {
 	archive, root := testArchive(t)
-	up, err := archive.begin(t.Context(), "wav/t/a.wav", "audio/wav")
+	up, err := archive.begin(t.Context(), "wav/t/a.wav", newWAV())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,9 @@ func (f *Fetcher) open(ctx context.Context, raw string, kind Kind, moved func(in
 func (a *attempt) follow(ctx context.Context, u *url.URL) (*http.Response, error) {
 	for hop := 0; ; hop++ {
 		a.at = redact(u)
+		if !a.fetcher.hosts.holds(u.Hostname()) {
+			return nil, a.fail(ReasonRefusedAddress, "not among the media hosts: "+clip(u.Hostname()))
+		}
 		a.moved(0) // a new request is a sign of life
 		resp, err := a.get(ctx, u)
 		if err != nil {

@@ -14,8 +14,8 @@ type Reason string
 // The reasons, those that [Reason.Permanent] reports first.
 const (
 	ReasonBadURL         Reason = "bad_url"         // not an absolute http or https URL of a host
-	ReasonRefusedAddress Reason = "refused_address" // the host is at a special-purpose address
-	ReasonGone           Reason = "gone"            // 404 or 410
+	ReasonRefusedAddress Reason = "refused_address" // the host is at a special-purpose address, or not among the media hosts
+	ReasonGone           Reason = "gone"            // 410
 	ReasonExpired        Reason = "expired"         // 441, which a known media host answers for an expired link
 	ReasonWrongType      Reason = "wrong_type"      // the content is encoded, or no media of the wanted kind
 	ReasonTooLarge       Reason = "too_large"       // over the size limit
@@ -27,6 +27,7 @@ const (
 	ReasonTooSlow    Reason = "too_slow"    // below the least pace
 	ReasonReset      Reason = "reset"       // the connection broke, or what came was not HTTP
 	ReasonRedirect   Reason = "redirect"    // too many redirects, or one that may not be followed
+	ReasonNotFound   Reason = "not_found"   // 404, which a CDN answers for a while to a link that is new
 	ReasonHTTPStatus Reason = "http_status" // any other status but 200
 	ReasonEmpty      Reason = "empty"       // 200 without content
 	ReasonTruncated  Reason = "truncated"   // less content than announced
@@ -37,11 +38,11 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonBadURL, ReasonRefusedAddress, ReasonGone, ReasonExpired, ReasonWrongType, ReasonTooLarge,
 		ReasonDNS, ReasonConnect, ReasonTLS, ReasonTimeout, ReasonTooSlow, ReasonReset, ReasonRedirect,
-		ReasonHTTPStatus, ReasonEmpty, ReasonTruncated,
+		ReasonNotFound, ReasonHTTPStatus, ReasonEmpty, ReasonTruncated,
 	}
 }
 
-// Permanent reports whether trying again is pointless. 401 and 403 are not
+// Permanent reports whether trying again is pointless. 401, 403 and 404 are not
 // permanent, since media hosts are known to answer them for a while to links
 // that are good; neither is a name that does not resolve.
 func (r Reason) Permanent() bool {

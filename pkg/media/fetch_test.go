@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,28 @@ import (
 const secret = "s3cr3tSignature"
 
 func TestHostileServers(t *testing.T) {
-	for _, test := range slices.Concat(hostileStatuses(), hostileContents(), hostileConnections(), hostileRedirects()) {
+	before := openFiles(t)
+	t.Run("all", func(t *testing.T) { testHostileServers(t) })
+	eventually(t, "every file and connection is closed", func() bool { return openFiles(t) <= before })
+}
+
+// openFiles returns how many files the process has open, connections included.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0 // where there is no /proc, goleak alone tells of connections
+	}
+	return len(entries)
+}
+
+func testHostileServers(t *testing.T) {
+	t.Helper()
+	cases := slices.Concat(hostileStatuses(), hostileContents(), hostileConnections(), hostileWires(), hostileRedirects())
+	if len(cases) < 90 {
+		t.Errorf("only %d kinds of hostility", len(cases))
+	}
+	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server := serve(t, test.handler)
@@ -54,7 +76,7 @@ func TestHostileServers(t *testing.T) {
 
 func TestReasons(t *testing.T) {
 	reasons := Reasons()
-	if len(reasons) != 16 || len(slices.Compact(slices.Sorted(slices.Values(reasons)))) != 16 {
+	if len(reasons) != 17 || len(slices.Compact(slices.Sorted(slices.Values(reasons)))) != 17 {
 		t.Errorf("got %s", reasons)
 	}
 	permanent := []Reason{ReasonBadURL, ReasonRefusedAddress, ReasonGone, ReasonExpired, ReasonWrongType, ReasonTooLarge}
@@ -139,7 +161,7 @@ func TestRequest(t *testing.T) {
 	}
 	for i, r := range requests {
 		header := r.Header.Clone()
-		want := map[string]string{"User-Agent": "fanfare/1.2", "Accept": "*/*", "Accept-Encoding": "identity"}
+		want := map[string]string{"User-Agent": "fanfare/1.2", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
 		for name, value := range want {
 			if got := header.Values(name); len(got) != 1 || got[0] != value {
 				t.Errorf("request %d: %s %q", i, name, got)

@@ -12,17 +12,15 @@ import (
 )
 
 const (
-	maxRedirects    = 3
-	maxHeaderBytes  = 32 << 10
-	maxIdleConns    = 16
-	maxIdlePerHost  = 4
-	idleConnTimeout = 30 * time.Second
+	maxRedirects   = 3
+	maxHeaderBytes = 32 << 10
 )
 
 // FetcherOptions configures a Fetcher. No field is required; the zero value
 // selects the default written beside it.
 type FetcherOptions struct {
 	EgressAllow       []string          // none: special-purpose addresses to open, each an IP, IP:port or CIDR
+	Hosts             []string          // all: the only hosts to ask, redirects included, each a name, *.name for all below it, or an IP
 	UserAgent         string            // "fanfare"
 	ConnectTimeout    time.Duration     // 5s: for name and TCP together, and again for TLS
 	HeaderTimeout     time.Duration     // 15s: from the request to the end of the answer's header
@@ -33,10 +31,11 @@ type FetcherOptions struct {
 	OnFailure         func(*FetchError) // none: called once for every URL that fails, also when the next one works
 }
 
-// Fetcher downloads media over HTTP and HTTPS. It is safe for concurrent use,
-// sends no cookies and heeds no proxy.
+// Fetcher downloads media over HTTP and HTTPS, each file over a connection of its
+// own. It is safe for concurrent use, sends no cookies and heeds no proxy.
 type Fetcher struct {
 	options   FetcherOptions
+	hosts     hostList
 	dial      *dialer
 	transport *http.Transport
 }
@@ -55,12 +54,17 @@ func newFetcher(options FetcherOptions, resolver *net.Resolver) (*Fetcher, error
 	if err != nil {
 		return nil, fmt.Errorf("fetcher options: %w", err)
 	}
+	hosts, err := newHostList(options.Hosts)
+	if err != nil {
+		return nil, fmt.Errorf("fetcher options: %w", err)
+	}
 	dial := &dialer{
 		tcp: net.Dialer{Timeout: options.ConnectTimeout, Resolver: resolver, Control: egress.control},
 		tls: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	return &Fetcher{
 		options: options,
+		hosts:   hosts,
 		dial:    dial,
 		transport: &http.Transport{
 			Proxy:                  nil, // a proxy would dial for us, past the egress check
@@ -69,15 +73,14 @@ func newFetcher(options FetcherOptions, resolver *net.Resolver) (*Fetcher, error
 			DisableCompression:     true,
 			ResponseHeaderTimeout:  options.HeaderTimeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxIdleConns:           maxIdleConns,
-			MaxIdleConnsPerHost:    maxIdlePerHost,
-			IdleConnTimeout:        idleConnTimeout,
+			// What a host sends beyond its answer would be logged by net/http, and
+			// may be the URL's query.
+			DisableKeepAlives: true,
 		},
 	}, nil
 }
 
-// Close closes the connections that are kept for reuse. The Fetcher stays
-// usable.
+// Close releases what the Fetcher keeps between downloads. It stays usable.
 func (f *Fetcher) Close() { f.transport.CloseIdleConnections() }
 
 func (o FetcherOptions) validate() error {

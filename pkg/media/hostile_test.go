@@ -72,13 +72,17 @@ type hostileCase struct {
 
 func hostileStatuses() []hostileCase {
 	return []hostileCase{
-		{name: "404", handler: status(404), reason: ReasonGone, status: 404},
+		{name: "404", handler: status(404), reason: ReasonNotFound, status: 404},
 		{name: "410", handler: status(410), reason: ReasonGone, status: 410},
 		{name: "441", handler: status(441), reason: ReasonExpired, status: 441},
 		{name: "401", handler: status(401), reason: ReasonHTTPStatus, status: 401},
 		{name: "403", handler: status(403), reason: ReasonHTTPStatus, status: 403},
 		{name: "408", handler: status(408), reason: ReasonHTTPStatus, status: 408},
 		{name: "500", handler: status(500), reason: ReasonHTTPStatus, status: 500},
+		{name: "502", handler: status(502), reason: ReasonHTTPStatus, status: 502},
+		{name: "503", handler: status(503), reason: ReasonHTTPStatus, status: 503},
+		{name: "101 unasked", handler: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), reason: ReasonHTTPStatus, status: 101},
+		{name: "305 to a proxy", handler: status(305, "Location", "http://127.0.0.2/"), reason: ReasonHTTPStatus, status: 305},
 		{name: "204", handler: status(204), reason: ReasonHTTPStatus, status: 204},
 		{name: "304", handler: status(304), reason: ReasonHTTPStatus, status: 304},
 		{name: "206 unasked", handler: func(w http.ResponseWriter, _ *http.Request) {
@@ -89,6 +93,10 @@ func hostileStatuses() []hostileCase {
 		{
 			name: "429, seconds", handler: status(429, "Retry-After", "7"),
 			reason: ReasonHTTPStatus, status: 429, retryAfter: 7 * time.Second,
+		},
+		{
+			name: "429, a date, bounded", handler: status(429, "Retry-After", time.Now().AddDate(1, 0, 0).UTC().Format(http.TimeFormat)),
+			reason: ReasonHTTPStatus, status: 429, retryAfter: time.Hour,
 		},
 		{
 			name: "503, bounded", handler: status(503, "Retry-After", "999999"),
@@ -116,6 +124,8 @@ func hostileContents() []hostileCase {
 		{name: "audio for image", handler: body(wav(8000)), kind: Image, reason: ReasonWrongType},
 		{name: "audio for video", handler: body(mp3()), kind: Video, reason: ReasonWrongType},
 		{name: "gzip encoding", handler: body(wav(8000), "Content-Encoding", "gzip"), reason: ReasonWrongType},
+		{name: "gzip bomb, encoded", handler: body(gzipBomb(), "Content-Encoding", "gzip", "Content-Type", "audio/wav"), reason: ReasonWrongType},
+		{name: "gzip bomb, as it is", handler: body(gzipBomb(), "Content-Type", "audio/wav"), reason: ReasonWrongType},
 		{name: "br encoding", handler: body(wav(8000), "Content-Encoding", "br"), reason: ReasonWrongType},
 		{
 			name: "too large, announced", handler: body(wav(8000), "Content-Length", "8044"),
@@ -167,6 +177,7 @@ func hostileConnections() []hostileCase {
 			options: FetcherOptions{TotalTimeout: 300 * time.Millisecond}, reason: ReasonTimeout,
 		},
 		{name: "hangs up", handler: raw(""), reason: ReasonReset},
+		{name: "HTTP/0.9", handler: raw("<html>" + secret + "</html>\r\n"), reason: ReasonReset},
 		{name: "no HTTP", handler: raw("SSH-2.0-" + secret + "\r\n"), reason: ReasonReset},
 		{name: "status tells the secret", handler: raw("HTTP/1.1 " + secret + "\r\n\r\n"), reason: ReasonReset},
 		{name: "header tells the secret", handler: raw("HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n"), reason: ReasonReset},
@@ -176,24 +187,5 @@ func hostileConnections() []hostileCase {
 		{name: "endless headers", handler: raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Fill: x\r\n", 10_000)), reason: ReasonReset},
 		{name: "endless early hints", handler: raw(strings.Repeat(
 			"HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("x", 1000)+"\r\n\r\n", 100)), reason: ReasonReset},
-	}
-}
-
-func hostileRedirects() []hostileCase {
-	return []hostileCase{
-		{name: "redirect loop", handler: func(w http.ResponseWriter, r *http.Request) {
-			status(http.StatusFound, "Location", r.URL.String())(w, r)
-		}, reason: ReasonRedirect},
-		{name: "redirect nowhere", handler: status(302), reason: ReasonRedirect},
-		{name: "redirect to no URL", handler: status(302, "Location", "http://[::1"), reason: ReasonRedirect},
-		{name: "redirect to a file", handler: status(302, "Location", "file:///etc/passwd?"+secret), reason: ReasonRedirect},
-		{name: "redirect with a password", handler: status(302, "Location", "http://u:"+secret+"@127.0.0.1/"), reason: ReasonRedirect},
-		{name: "redirect to loopback", handler: status(302, "Location", "http://127.0.0.2:9/?"+secret), reason: ReasonRefusedAddress},
-		{name: "redirect to a private address", handler: status(307, "Location", "//10.0.0.1/?"+secret), reason: ReasonRefusedAddress},
-		{name: "redirect with a hanging body", handler: func(w http.ResponseWriter, r *http.Request) {
-			status(http.StatusFound, "Location", "http://10.0.0.1/")(w, r)
-			_ = http.NewResponseController(w).Flush()
-			hold(r)
-		}, reason: ReasonRefusedAddress},
 	}
 }

@@ -98,6 +98,9 @@ func (a Asset) validate() error {
 	if err := checkSegment(a.Name, maxName); err != nil {
 		return fmt.Errorf("%w: asset name %.300q: %w", ErrInvalid, a.Name, err)
 	}
+	if isManifest(a.Name) {
+		return fmt.Errorf("%w: asset name %s is the manifest's", ErrInvalid, a.Name)
+	}
 	if len(contentTypes(a.Kind)) == 0 {
 		return fmt.Errorf("%w: asset %s: unknown kind %.50q", ErrInvalid, a.Name, a.Kind)
 	}

@@ -17,7 +17,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	setAWS()
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds what a test waits for; only a broken test comes near it.
 const patience = 30 * time.Second

@@ -37,16 +37,15 @@ func markAlive(temp *os.File) error {
 	return nil
 }
 
-// removeIfDead removes a temporary that nobody has open.
-func removeIfDead(path string) {
+// removeIfDead removes a temporary that nobody has open, and reports whether it
+// did.
+func removeIfDead(path string) bool {
 	temp, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // in the archive, by a name that was listed
 	if err != nil {
-		return
+		return false
 	}
 	defer func() { _ = temp.Close() }()
-	if flock(temp, unix.LOCK_EX|unix.LOCK_NB) == nil {
-		_ = os.Remove(path) //nolint:gosec // in the archive, by a name that was listed
-	}
+	return flock(temp, unix.LOCK_EX|unix.LOCK_NB) == nil && os.Remove(path) == nil //nolint:gosec // as above
 }
 
 func flock(f *os.File, how int) error {

@@ -10,9 +10,22 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
+// zone returns the addresses of a name that is queried, and whether it exists. Of
+// an alias it also returns the name that it stands for.
+type zone func(name string, kind dnsmessage.Type) (addresses []string, alias string, known bool)
+
 // resolver returns a resolver whose one name server knows the given names, and
 // answers NXDOMAIN for every other.
 func resolver(t *testing.T, names map[string][]string) *net.Resolver {
+	t.Helper()
+	return resolverOf(t, func(name string, _ dnsmessage.Type) ([]string, string, bool) {
+		addresses, known := names[name]
+		return addresses, "", known
+	})
+}
+
+// resolverOf returns a resolver whose one name server knows a zone.
+func resolverOf(t *testing.T, zone zone) *net.Resolver {
 	t.Helper()
 	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +40,7 @@ func resolver(t *testing.T, names map[string][]string) *net.Resolver {
 			if err != nil {
 				return
 			}
-			if reply := answer(query[:n], names); reply != nil {
+			if reply := answer(query[:n], zone); reply != nil {
 				_, _ = conn.WriteTo(reply, peer)
 			}
 		}
@@ -36,21 +49,32 @@ func resolver(t *testing.T, names map[string][]string) *net.Resolver {
 		_ = conn.Close()
 		<-done
 	})
+	return resolverAt(conn.LocalAddr().String())
+}
+
+// resolverAt returns a resolver that asks one name server.
+func resolverAt(address string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
+		return (&net.Dialer{}).DialContext(ctx, "udp", address)
 	}}
 }
 
-func answer(query []byte, names map[string][]string) []byte {
+func answer(query []byte, zone zone) []byte {
 	var message dnsmessage.Message
 	if err := message.Unpack(query); err != nil || len(message.Questions) != 1 {
 		return nil
 	}
 	message.Response, message.Additionals = true, nil
 	question := message.Questions[0]
-	addresses, known := names[strings.ToLower(question.Name.String())]
+	addresses, alias, known := zone(strings.ToLower(question.Name.String()), question.Type)
 	if !known {
 		message.RCode = dnsmessage.RCodeNameError
+	}
+	owner := question.Name
+	if target, err := dnsmessage.NewName(alias); err == nil && alias != "" {
+		header := dnsmessage.ResourceHeader{Name: owner, Type: dnsmessage.TypeCNAME, Class: question.Class}
+		message.Answers = append(message.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.CNAMEResource{CNAME: target}})
+		owner = target
 	}
 	for _, text := range addresses {
 		var body dnsmessage.ResourceBody
@@ -62,7 +86,7 @@ func answer(query []byte, names map[string][]string) []byte {
 		default:
 			continue
 		}
-		header := dnsmessage.ResourceHeader{Name: question.Name, Type: question.Type, Class: question.Class}
+		header := dnsmessage.ResourceHeader{Name: owner, Type: question.Type, Class: question.Class}
 		message.Answers = append(message.Answers, dnsmessage.Resource{Header: header, Body: body})
 	}
 	reply, err := message.Pack()

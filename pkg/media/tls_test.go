@@ -1,6 +1,7 @@
 package media
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,13 @@ import (
 
 func serveTLS(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
+	return serveTLSWith(t, &tls.Config{}, handler)
+}
+
+func serveTLSWith(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
+	server.TLS = config
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)

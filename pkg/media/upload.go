@@ -53,7 +53,7 @@ func (a *Archive) fetchOne(
 		return File{}, err
 	}
 	defer content.close()
-	up, err := a.begin(ctx, key, content.contentType)
+	up, err := a.begin(ctx, key, blob.WriterOptions{ContentType: content.contentType, IfNotExist: true})
 	if err != nil {
 		return File{}, err
 	}
@@ -85,6 +85,7 @@ type upload struct {
 	io.Writer
 
 	key    string
+	first  bool // another's file stays
 	dir    *directory
 	writer *blob.Writer
 	temp   *os.File // of a file archive: what the bytes go to, unbuffered
@@ -94,22 +95,22 @@ type upload struct {
 
 // begin starts an upload. Of a file archive it also removes what dead processes
 // left beside the key.
-func (a *Archive) begin(ctx context.Context, key, contentType string) (*upload, error) {
+func (a *Archive) begin(ctx context.Context, key string, options blob.WriterOptions) (*upload, error) {
 	uploadCtx, cancel := context.WithCancel(ctx)
-	up := &upload{key: key, dir: a.dir, cancel: cancel}
-	options := &blob.WriterOptions{ContentType: contentType, IfNotExist: true}
+	up := &upload{key: key, first: options.IfNotExist, dir: a.dir, cancel: cancel}
 	create := func() (err error) {
-		up.writer, err = a.bucket.NewWriter(uploadCtx, key, options)
+		up.writer, err = a.bucket.NewWriter(uploadCtx, key, &options)
 		return err
 	}
 	var err error
 	if a.dir == nil {
+		options.BeforeWrite = a.objects.tune
 		err = create()
 	} else {
 		options.BeforeWrite = up.keepTemp
 		err = a.dir.locked(func(exclusive bool) error {
 			if exclusive {
-				a.dir.sweep(key)
+				a.dir.sweepBeside(key)
 			}
 			return create()
 		})
@@ -150,7 +151,7 @@ func (u *upload) commit() error {
 		err = u.dir.locked(func(bool) error { return u.close() })
 	}
 	switch {
-	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
+	case u.first && (gcerrors.Code(err) == gcerrors.FailedPrecondition || hasCode(err, codeConflict)):
 		return fs.ErrExist
 	case err != nil:
 		return err
