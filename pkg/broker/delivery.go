@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,8 @@ type Delivery struct {
 	Body      []byte    // the request body, byte for byte
 	MessageID string    // the callback's identity
 	Received  time.Time // when the gateway received the callback
+	Stored    time.Time // when the stream got the message: for a dead letter on another go, that go
+	Sequence  uint64    // of the message in its stream
 	Number    uint64    // of this delivery of the message, from 1
 
 	broker *Broker
@@ -31,6 +34,8 @@ func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
 		Body:      msg.Data(),
 		MessageID: msg.Headers().Get(headerID),
 		Received:  received(msg.Headers(), meta.Timestamp),
+		Stored:    meta.Timestamp.UTC(),
+		Sequence:  meta.Sequence.Stream,
 		Number:    meta.NumDelivered,
 		broker:    b,
 		msg:       msg,
@@ -64,9 +69,10 @@ func (d *Delivery) Retry(delay time.Duration) error {
 	return nil
 }
 
-// InProgress tells the server that the delivery is still being worked on.
+// InProgress tells the server that the delivery is still being worked on, unless it
+// is settled by now.
 func (d *Delivery) InProgress() error {
-	if err := d.msg.InProgress(); err != nil {
+	if err := d.msg.InProgress(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 		return fmt.Errorf("broker: in progress %s: %w", d.MessageID, err)
 	}
 	return nil

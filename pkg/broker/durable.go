@@ -15,6 +15,13 @@ import (
 // ErrNoDurable reports that the durable does not exist (yet, or any more).
 var ErrNoDurable = errors.New("broker: no such durable")
 
+// clientPatience is how much longer than the server the client waits for an
+// answer to a fetch, before it ends it without one.
+const clientPatience = time.Second
+
+// ErrSilent reports that the server did not even say that no message came.
+var ErrSilent = errors.New("broker: the server does not answer")
+
 // Durable hands out the deliveries of one type.
 type Durable struct {
 	broker   *Broker
@@ -22,17 +29,21 @@ type Durable struct {
 	consumer jetstream.Consumer
 }
 
-// Durable looks up the durable of a type. It does not create it: that is
-// [Broker.Provision]'s.
-func (b *Broker) Durable(ctx context.Context, t callback.Type) (*Durable, error) {
+// Durable looks up the durable of a type, and creates it if it is missing: created
+// tells. The stream itself is for [Broker.Provision] to create.
+func (b *Broker) Durable(ctx context.Context, t callback.Type) (d *Durable, created bool, err error) {
 	consumer, err := b.js.Consumer(ctx, StreamCallbacks, string(t))
-	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fmt.Errorf("%w: %s on stream %s: run fanfare provision", ErrNoDurable, t, StreamCallbacks)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = b.js.CreateConsumer(ctx, StreamCallbacks, durableConfig(t))
+		created = err == nil
+	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, false, fmt.Errorf("%w: there is no stream %s: run fanfare provision", ErrNoDurable, StreamCallbacks)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("broker: look up durable %s: %w", t, err)
+		return nil, false, fmt.Errorf("broker: open durable %s: %w", t, err)
 	}
-	return &Durable{broker: b, typ: t, consumer: consumer}, nil
+	return &Durable{broker: b, typ: t, consumer: consumer}, created, nil
 }
 
 // Next waits at most wait for one message and returns it, or nil when none came.
@@ -43,6 +54,7 @@ func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
 	if !d.broker.Connected() {
 		return nil, fmt.Errorf("%w: not connected", ErrUnavailable) // the client would leave a subscription behind
 	}
+	start := time.Now()
 	batch, err := d.consumer.Fetch(1, jetstream.FetchMaxWait(wait))
 	if err != nil {
 		return nil, d.fetchError(err)
@@ -53,12 +65,24 @@ func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
 	if err := batch.Error(); err != nil {
 		return nil, d.fetchError(err)
 	}
+	if time.Since(start) >= wait+clientPatience {
+		return nil, fmt.Errorf("%w: fetch from durable %s", ErrSilent, d.typ)
+	}
 	return nil, nil
+}
+
+// Reconnect breaks the connection to the server and opens another, if need be to
+// another server.
+func (d *Durable) Reconnect() error {
+	if err := d.broker.conn.ForceReconnect(); err != nil {
+		return fmt.Errorf("broker: reconnect: %w", err)
+	}
+	return nil
 }
 
 func (d *Durable) fetchError(err error) error {
 	if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, nats.ErrNoResponders) {
-		return fmt.Errorf("%w: %s on stream %s: run fanfare provision", ErrNoDurable, d.typ, StreamCallbacks)
+		return fmt.Errorf("%w: %s on stream %s", ErrNoDurable, d.typ, StreamCallbacks)
 	}
 	return fmt.Errorf("broker: fetch from durable %s: %w", d.typ, err)
 }

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 func durable(tb testing.TB, b *broker.Broker, t callback.Type) *broker.Durable {
 	tb.Helper()
-	d, err := b.Durable(tb.Context(), t)
+	d, _, err := b.Durable(tb.Context(), t)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -118,16 +119,53 @@ func TestNextTakesOnlyOne(t *testing.T) {
 	}
 }
 
-func TestDurableThatIsNotProvisioned(t *testing.T) {
+func TestDurableWithoutAStream(t *testing.T) {
 	t.Parallel()
-	provided, _ := provisioned(t)
-	for name, b := range map[string]*broker.Broker{
-		"no stream":  natstest.Connect(t, natstest.Start(t, t.TempDir(), "")),
-		"no durable": provided,
-	} {
-		if _, err := b.Durable(t.Context(), "lyrics"); !errors.Is(err, broker.ErrNoDurable) {
-			t.Errorf("%s: %v is no ErrNoDurable", name, err)
+	b := natstest.Connect(t, natstest.Start(t, t.TempDir(), ""))
+	if _, _, err := b.Durable(t.Context(), "wav"); !errors.Is(err, broker.ErrNoDurable) {
+		t.Errorf("%v is no ErrNoDurable", err)
+	}
+}
+
+func TestDurableThatIsMissingIsCreated(t *testing.T) {
+	t.Parallel()
+	b, js := provisioned(t)
+	provisioned, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteConsumer(t.Context(), "CALLBACKS", "wav"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, wav("t"))
+	for _, want := range []bool{true, false} {
+		d, created, err := b.Durable(t.Context(), "wav")
+		if err != nil || created != want {
+			t.Fatalf("created %v, %v, want %v", created, err, want)
 		}
+		if want && next(t, d).MessageID != wav("t").MessageID() {
+			t.Error("it does not deliver what the stream holds")
+		}
+	}
+	anew, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(anew.CachedInfo().Config, provisioned.CachedInfo().Config) {
+		t.Errorf("created as %+v, provisioned as %+v", anew.CachedInfo().Config, provisioned.CachedInfo().Config)
+	}
+}
+
+func TestServerThatSaysNothingIsNoEmptyDurable(t *testing.T) {
+	t.Parallel()
+	way := newLossy(natstest.Start(t, t.TempDir(), ""))
+	d := durable(t, natstest.Provisioned(t, way), "wav")
+	if _, err := d.Next(moment); err != nil {
+		t.Errorf("nothing came: %v", err)
+	}
+	way.hang(t)
+	if _, err := d.Next(moment); !errors.Is(err, broker.ErrSilent) {
+		t.Errorf("%v is no ErrSilent", err)
 	}
 }
 
@@ -178,7 +216,7 @@ func TestServerThatIsGoneIsAnotherErrorThanNoDurable(t *testing.T) {
 	if took := time.Since(begun); took > patience/3 {
 		t.Errorf("took %s", took)
 	}
-	if _, err := b.Durable(within(t, moment), "wav"); err == nil || errors.Is(err, broker.ErrNoDurable) {
+	if _, _, err := b.Durable(within(t, moment), "wav"); err == nil || errors.Is(err, broker.ErrNoDurable) {
 		t.Errorf("looking it up: %v", err)
 	}
 }

@@ -107,9 +107,9 @@ func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error
 
 // swap writes doc if the key is still at revision.
 func (r *Results) swap(ctx context.Context, key string, doc result.Document, revision uint64) error {
-	value, err := json.Marshal(doc, json.Deterministic(true))
+	value, err := doc.Encode()
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return err
 	}
 	bucket, err := r.open(ctx)
 	if err != nil {

@@ -18,8 +18,9 @@ import (
 
 // Work holds the flags of what a consumer does.
 type Work struct {
-	ArchiveURL  string   `placeholder:"URL" help:"Where media are archived, as a gocloud.dev/blob URL such as file:///srv/archive (default: file, in archive/ of the data directory)."`
+	ArchiveURL  string   `placeholder:"URL" help:"Where media are archived, as a gocloud.dev/blob URL such as file:///srv/archive or s3://bucket?region=eu-central-1 (default: file, in archive/ of the data directory)."`
 	EgressAllow []string `placeholder:"ADDRESS" help:"IP, IP:port or CIDR among the special-purpose addresses from which media may be fetched; repeatable (default: none)."`
+	MediaHost   []string `placeholder:"HOST" help:"The only hosts from which media may be fetched, each a name, *.name for all below it, or an IP; repeatable (default: every host)."`
 	Workers     int      `default:"8" help:"Deliveries of a type that one process handles at the same time."`
 }
 
@@ -80,7 +81,7 @@ func specOf(t string) (consume.Spec, error) {
 }
 
 // openArchive opens the archive, which lies in dataDir unless a flag says
-// otherwise.
+// otherwise, and adds what looks after it.
 func (w Work) openArchive(ctx context.Context, p *process, dataDir string) (*media.Archive, error) {
 	location, err := w.archiveURL(dataDir)
 	if err != nil {
@@ -90,6 +91,13 @@ func (w Work) openArchive(ctx context.Context, p *process, dataDir string) (*med
 	if err != nil {
 		return nil, err
 	}
+	sweeper, err := media.NewSweeper(archive, media.SweeperOptions{Logger: p.logger})
+	if err != nil {
+		_ = archive.Close()
+		return nil, err
+	}
+	p.add(sweeper)
+	p.check("archive", archive.Check)
 	consume.RegisterArchive(p.registry, archive)
 	return archive, nil
 }
@@ -109,7 +117,7 @@ func (w Work) archiveURL(dataDir string) (string, error) {
 // is to be closed after the process has run.
 func (w Work) add(p *process, spec consume.Spec, contracts callback.Contracts, b *broker.Broker, archive *media.Archive) (io.Closer, error) {
 	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"type": string(spec.Type)}, p.registry)
-	archiver, err := consume.NewArchiver(registerer, spec, b.Results(), archive, media.FetcherOptions{EgressAllow: w.EgressAllow})
+	archiver, err := consume.NewArchiver(registerer, spec, b.Results(), archive, media.FetcherOptions{EgressAllow: w.EgressAllow, Hosts: w.MediaHost})
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +127,8 @@ func (w Work) add(p *process, spec consume.Spec, contracts callback.Contracts, b
 		Broker:     b,
 		Contract:   contracts[spec.Type],
 		Handler:    archiver.Handle,
+		Probe:      archiver.Probe,
+		Unseen:     archiver.Abandon,
 		Workers:    w.Workers,
 	})
 	if err != nil {

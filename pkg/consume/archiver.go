@@ -1,9 +1,11 @@
 package consume
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +15,10 @@ import (
 	"fanfare/pkg/media"
 	"fanfare/pkg/result"
 )
+
+// maxManifests bounds how often a manifest is written because the result has
+// changed meanwhile.
+const maxManifests = 8
 
 // Archiver is the handler that records a task's result and archives its media.
 type Archiver struct {
@@ -59,13 +65,59 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 		return err
 	}
 	if !merged.States(doc) || merged.Archive == result.None || merged.Archive == result.Archived {
-		return nil
+		return a.putManifest(ctx, merged)
 	}
 	failure := a.store(ctx, d, assets, &doc)
-	if _, err := a.record(ctx, doc); err != nil {
+	if merged, err = a.record(ctx, doc); err != nil {
+		return err
+	}
+	if err := a.putManifest(ctx, merged); err != nil {
 		return err
 	}
 	return failure
+}
+
+// putManifest puts the result beside the files that are archived, if any are, so
+// that the archive tells of itself. Of two that write at the same moment, the one
+// that sees the later result writes again.
+func (a *Archiver) putManifest(ctx context.Context, doc result.Document) error {
+	var put []byte
+	for range maxManifests {
+		body, err := doc.Encode()
+		if err != nil || bytes.Equal(body, put) || !slices.ContainsFunc(doc.Media, result.Media.Archived) {
+			return err
+		}
+		if err := a.archive.PutManifest(ctx, doc.Key(media.ManifestName), body); err != nil {
+			return err
+		}
+		put = body
+		now, found, err := a.results.Get(ctx, doc.Type, doc.TaskID)
+		if err != nil || !found {
+			return err
+		}
+		doc = now
+	}
+	return fmt.Errorf("%w: the result of %s changes all the time", broker.ErrUnavailable, doc.Key(""))
+}
+
+// Probe reports why media could not be archived right now.
+func (a *Archiver) Probe(ctx context.Context) error {
+	if err := a.archive.Check(ctx); err != nil {
+		return err
+	}
+	return a.archive.Probe(ctx)
+}
+
+// Abandon records that the media of a callback's task are given up, if they are
+// still waited for.
+func (a *Archiver) Abandon(ctx context.Context, cb callback.Callback) error {
+	doc, found, err := a.results.Get(ctx, cb.Type, cb.TaskID)
+	if err != nil || !found || doc.Archive != result.Pending {
+		return err
+	}
+	doc.Settle(time.Now())
+	_, err = a.record(ctx, doc)
+	return err
 }
 
 // assets returns the files that the callback offers.

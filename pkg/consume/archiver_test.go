@@ -1,6 +1,7 @@
 package consume_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
 	"fanfare/pkg/media"
+	"fanfare/pkg/natsd"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
 )
@@ -81,14 +83,17 @@ func (h *host) asked(path string) int {
 
 // archiving is a consumer with its archive.
 type archiving struct {
+	server   *natsd.Server
 	broker   *broker.Broker
+	runner   *consume.Runner
 	dir      string
 	registry *prometheus.Registry
 }
 
 func archive(tb testing.TB, spec consume.Spec, h *host, giveUp time.Duration) *archiving {
 	tb.Helper()
-	a := &archiving{broker: natstest.Broker(tb), dir: tb.TempDir(), registry: prometheus.NewPedanticRegistry()}
+	server := natstest.Start(tb, tb.TempDir(), "")
+	a := &archiving{server: server, broker: natstest.Provisioned(tb, server), dir: tb.TempDir(), registry: prometheus.NewPedanticRegistry()}
 	store, err := media.OpenArchive(tb.Context(), "file://"+a.dir)
 	if err != nil {
 		tb.Fatal(err)
@@ -100,8 +105,9 @@ func archive(tb testing.TB, spec consume.Spec, h *host, giveUp time.Duration) *a
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = archiver.Close() })
-	run(tb, consume.Options{
-		Registerer: reg, Broker: a.broker, Contract: contract(tb, spec.Type), Handler: archiver.Handle, GiveUp: giveUp,
+	a.runner, _ = run(tb, consume.Options{
+		Registerer: reg, Broker: a.broker, Contract: contract(tb, spec.Type), GiveUp: giveUp,
+		Handler: archiver.Handle, Probe: archiver.Probe, Unseen: archiver.Abandon,
 	})
 	return a
 }
@@ -122,9 +128,16 @@ func (a *archiving) result(tb testing.TB, t callback.Type, id callback.TaskID, o
 	return doc
 }
 
-// intact checks that every archived file is there as its result says.
+// intact checks that every archived file is there as its result says, and the
+// result beside them.
 func (a *archiving) intact(tb testing.TB, doc result.Document) {
 	tb.Helper()
+	eventually(tb, "the manifest says what the result says", func() bool {
+		manifest, err := os.ReadFile(filepath.Join(a.dir, filepath.FromSlash(doc.Key(media.ManifestName))))
+		stored, found, resultErr := a.broker.Results().Get(tb.Context(), doc.Type, doc.TaskID)
+		encoded, encodeErr := stored.Encode()
+		return err == nil && resultErr == nil && encodeErr == nil && found && bytes.Equal(manifest, encoded)
+	})
 	for _, m := range doc.Media {
 		if !m.Archived() {
 			continue
@@ -191,6 +204,7 @@ func TestResultIsThereBeforeTheMediaAre(t *testing.T) {
 func TestMediaThatAreGoneAreGivenUpAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, map[string][]byte{"/1.mp3": mp3("1")})
+	h.answer("/2.mp3", http.StatusGone)
 	a := archive(t, music.Spec(), h, 0)
 	publish(t, a.broker, "music", fmt.Sprintf(`{"code":200,"msg":"","data":{"task_id":"t1","callbackType":"complete",
 		"data":[{"id":"one","audio_url":"%[1]s/1.mp3"},{"id":"two","audio_url":"%[1]s/2.mp3"}]}}`, h.URL), time.Now())

@@ -34,13 +34,16 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
+// contracts are compiled once for all tests.
+var contracts = sync.OnceValues(callback.LoadContracts) //nolint:gochecknoglobals // compiling takes longer than most tests
+
 func contract(tb testing.TB, t callback.Type) *callback.Contract {
 	tb.Helper()
-	contracts, err := callback.LoadContracts()
+	all, err := contracts()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return contracts[t]
+	return all[t]
 }
 
 // publish stores a body as the gateway would.
@@ -64,7 +67,9 @@ func failedWAV(id int) string {
 // run starts a runner and returns what stops it and waits for its end.
 func run(tb testing.TB, o consume.Options) (r *consume.Runner, stop func()) {
 	tb.Helper()
-	o.Logger = natstest.Logger(tb)
+	if o.Logger == nil {
+		o.Logger = natstest.Logger(tb)
+	}
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
 	}

@@ -14,12 +14,9 @@ import (
 // deliver takes one delivery through the whole line: decode, handle, settle.
 func (r *Runner) deliver(ctx context.Context, w *worker, d *broker.Delivery) {
 	start := time.Now()
-	stop := r.keepAlive(d)
-	cb, last, err := r.handle(ctx, w, d)
-	stop()
+	cb, last, err := r.insist(ctx, w, d)
 	v, reason := judge(err, last)
-	v, settled := r.settle(context.WithoutCancel(ctx), d, v, reason, err)
-
+	v, settled := r.settle(context.WithoutCancel(ctx), d, decision{v, reason, err})
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
 	r.metrics.duration.Observe(took.Seconds())
@@ -34,8 +31,22 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 		return cb, true, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	cb.Received = d.Received
-	last = time.Since(d.Received) >= r.giveUp
+	age := time.Since(d.Stored)
+	if deadly(r.history.number(d), age) {
+		return cb, true, r.neverSeen(ctx, cb, d.Number)
+	}
+	last = age >= r.giveUp
 	return cb, last, r.safely(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+}
+
+// neverSeen gives up a callback that the handler does not get to see.
+func (r *Runner) neverSeen(ctx context.Context, cb callback.Callback, deliveries uint64) error {
+	if r.unseen != nil {
+		if err := r.unseen(ctx, cb); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: delivered %d times", errDeadly, deliveries-1)
 }
 
 // safely makes an error of a handler's panic, which costs its own delivery and no
@@ -48,27 +59,6 @@ func (r *Runner) safely(ctx context.Context, d Delivery) (err error) {
 		}
 	}()
 	return r.handler(ctx, d)
-}
-
-// keepAlive tells the server that the delivery is being worked on, until the
-// returned function is called.
-func (r *Runner) keepAlive(d *broker.Delivery) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(inProgress)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				if err := d.InProgress(); err != nil {
-					r.logger.Warn("no sign of life given", "message_id", d.MessageID, "error", err)
-				}
-			}
-		}
-	}()
-	return func() { close(done) }
 }
 
 // line is what there is to say about one delivery.

@@ -16,6 +16,7 @@ const none = "none"
 type runnerMetrics struct {
 	deliveries *prometheus.CounterVec
 	duration   prometheus.Histogram
+	refused    prometheus.Counter
 }
 
 func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
@@ -30,6 +31,10 @@ func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
 			"Time from a delivery to its settlement.",
 			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300)),
 	}
+	m.refused = factory.NewCounter(prometheus.CounterOpts{
+		Name: "fanfare_dead_letters_refused_total",
+		Help: "Dead letters that could not be stored, as when DEAD_LETTERS is full: their messages are retried instead.",
+	})
 	for _, v := range []verdict{verdictAck, verdictRetry, verdictDeadLetter} {
 		m.deliveries.WithLabelValues(string(v)) // so that a first one is seen as an increase
 	}

@@ -13,19 +13,14 @@ const (
 	maxMoveSilence  = 60 * time.Second
 )
 
-// progress remembers how fetching goes.
+// progress remembers how fetching and storing go.
 type progress struct {
-	fetchedAt atomic.Int64 // Unix nanoseconds of the last fetch that returned; 0: none yet
-	failing   atomic.Bool
+	fetchedAt atomic.Int64 // Unix nanoseconds of the last fetch that the server answered; 0: no durable yet
+	held      atomic.Int32 // deliveries that are held on to, since nothing can be stored
 }
 
-// fetched notes that a fetch returned, and reports whether the one before failed.
-func (p *progress) fetched(err error) (failedBefore bool) {
-	if err == nil {
-		p.fetchedAt.Store(time.Now().UnixNano())
-	}
-	return p.failing.Swap(err != nil)
-}
+// fetched notes that the server answered, or that there is a durable at all.
+func (p *progress) fetched() { p.fetchedAt.Store(time.Now().UnixNano()) }
 
 // worker is one of the runner's hands.
 type worker struct {
@@ -37,12 +32,15 @@ func (w *worker) end()     { w.movedAt.Store(0) }
 func (w *worker) move(int) { w.begin() }
 
 // Check reports why the runner makes no progress, or nil: it is not ready while
-// messages wait, a worker is free and no fetch has returned for 30 s, or while a
-// delivery has moved no byte for 60 s.
+// messages wait, a worker is free and no fetch was answered for 30 s, while a
+// delivery has moved no byte for 60 s, or while nothing can be stored.
 func (r *Runner) Check(ctx context.Context) error {
 	fetchedAt := r.progress.fetchedAt.Load()
 	if fetchedAt == 0 {
 		return fmt.Errorf("consume: durable %s was not found yet", r.contract.Type)
+	}
+	if held := r.progress.held.Load(); held > 0 {
+		return fmt.Errorf("consume: the archive or the results cannot be written: %d deliveries are held until they can", held)
 	}
 	free := 0
 	for _, w := range r.workers {
@@ -62,7 +60,7 @@ func (r *Runner) Check(ctx context.Context) error {
 		return err
 	}
 	if backlog.Pending > 0 {
-		return fmt.Errorf("consume: %d messages wait and no fetch has returned for %s", backlog.Pending, maxFetchSilence)
+		return fmt.Errorf("consume: %d messages wait and no fetch was answered for %s", backlog.Pending, maxFetchSilence)
 	}
 	return nil
 }

@@ -255,3 +255,92 @@ func TestRunnerWaitsForItsDurable(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 }
+
+// TestADurableThatIsDeletedIsCreatedAgain deletes it under a running runner.
+func TestADurableThatIsDeletedIsCreatedAgain(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, t.TempDir(), "")
+	b := natstest.Provisioned(t, server)
+	handled := newTally()
+	r, _ := run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Handler: func(_ context.Context, d consume.Delivery) error {
+		handled.add(d.Callback.TaskID)
+		return nil
+	}})
+	publish(t, b, "wav", failedWAV(1), time.Now())
+	eventually(t, "the first handled", func() bool { return handled.tasks() == 1 })
+	if err := natstest.JetStream(t, server).DeleteConsumer(t.Context(), "CALLBACKS", "wav"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "wav", failedWAV(2), time.Now())
+	eventually(t, "the second handled", func() bool { return handled.tasks() == 2 })
+	eventually(t, "ready", func() bool { return r.Check(t.Context()) == nil })
+}
+
+// TestAMessageThatEndsTheProcessIsADeadLetterUnseen delivers a message 12 times
+// without anybody settling it.
+func TestAMessageThatEndsTheProcessIsADeadLetterUnseen(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	cb := publish(t, b, "wav", failedWAV(1), time.Now())
+	durable, _, err := b.Durable(t.Context(), "wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 12 {
+		d, err := durable.Next(patience)
+		if err != nil || d == nil {
+			t.Fatalf("delivery %v, %v", d, err)
+		}
+		if err := d.Retry(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, unseen := newTally(), newTally()
+	run(t, consume.Options{
+		Broker: b, Contract: contract(t, "wav"),
+		Handler: func(_ context.Context, d consume.Delivery) error {
+			seen.add(d.Callback.TaskID)
+			return nil
+		},
+		Unseen: func(_ context.Context, cb callback.Callback) error {
+			unseen.add(cb.TaskID)
+			return nil
+		},
+	})
+	letter := deadLetters(t, b, 1)[0]
+	if letter.Header["Fanfare-Reason"] != "deadly" || letter.Header["Fanfare-Deliveries"] != "13" || !bytes.Equal(letter.Body, cb.Body) {
+		t.Errorf("dead letter is %+v", letter)
+	}
+	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
+	if seen.tasks() != 0 {
+		t.Error("the handler saw it")
+	}
+	unseen.onceEach(t, 1)
+}
+
+// TestFailingTasksDoNotHoldUpFreshOnes has thousands of tasks whose second
+// delivery would keep every worker busy for minutes.
+func TestFailingTasksDoNotHoldUpFreshOnes(t *testing.T) {
+	t.Parallel()
+	const failing, fresh = 3000, 20
+	b := natstest.Broker(t)
+	failed, handled := newTally(), newTally()
+	run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Handler: func(_ context.Context, d consume.Delivery) error {
+		if d.Callback.Code == 500 {
+			if failed.add(d.Callback.TaskID) > 1 {
+				<-time.After(time.Second)
+			}
+			return errors.New("not yet")
+		}
+		handled.add(d.Callback.TaskID)
+		return nil
+	}})
+	for i := range failing {
+		publish(t, b, "wav", failedWAV(i), time.Now())
+	}
+	eventually(t, "all have failed", func() bool { return failed.tasks() == failing })
+	for i := range fresh {
+		publish(t, b, "wav", strings.Replace(failedWAV(i), "500", "501", 1), time.Now())
+	}
+	eventually(t, "the fresh ones handled", func() bool { return handled.tasks() == fresh })
+}

@@ -3,7 +3,6 @@ package consume
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"fanfare/pkg/broker"
@@ -24,10 +23,14 @@ const (
 	reasonInvalid   = "invalid"   // the body is no valid callback of the durable's type
 	reasonPermanent = "permanent" // the handler said that another delivery cannot help
 	reasonGaveUp    = "gave_up"   // another delivery might have helped, but too many did not
+	reasonDeadly    = "deadly"    // handling it seems to end the process each time
 )
 
-// errInvalid marks a body that the handler never saw.
-var errInvalid = errors.New("consume: not a valid callback")
+// Errors of messages that the handler did not get to see.
+var (
+	errInvalid = errors.New("consume: not a valid callback")
+	errDeadly  = errors.New("consume: handling this seems to end the process")
+)
 
 // judge says what becomes of a message after its handler returned err.
 func judge(err error, last bool) (v verdict, reason string) {
@@ -36,6 +39,8 @@ func judge(err error, last bool) (v verdict, reason string) {
 		return verdictAck, ""
 	case errors.Is(err, errInvalid):
 		return verdictDeadLetter, reasonInvalid
+	case errors.Is(err, errDeadly):
+		return verdictDeadLetter, reasonDeadly
 	case permanent(err):
 		return verdictDeadLetter, reasonPermanent
 	case last && !ours(err):
@@ -48,58 +53,73 @@ func judge(err error, last bool) (v verdict, reason string) {
 // ours reports whether the fault lies with the archive, the broker or our own
 // end, so that the message is not to blame.
 func ours(err error) bool {
-	return errors.Is(err, media.ErrArchive) || errors.Is(err, broker.ErrUnavailable) || errors.Is(err, context.Canceled)
+	return unwritable(err) || errors.Is(err, context.Canceled)
 }
 
-// delay is how long to wait before delivery n+1: 1 s, 5 s, 30 s, 2 min, 10 min,
-// then 30 min, each give or take a fifth; longer if the media host asks for it.
-func delay(n uint64, err error) time.Duration {
+// decision is what is to become of a delivery, and why.
+type decision struct {
+	verdict verdict
+	reason  string
+	err     error // of the handler
+}
+
+// settle carries out a decision and returns the verdict that took effect: a dead
+// letter that cannot be stored is retried instead, so that the message is not
+// lost.
+func (r *Runner) settle(ctx context.Context, d *broker.Delivery, what decision) (verdict, error) {
+	switch what.verdict {
+	case verdictAck:
+		r.history.forget(d.Sequence)
+		return verdictAck, r.ack(ctx, d)
+	case verdictDeadLetter:
+		err := r.bury(ctx, d, what)
+		if err == nil {
+			r.history.forget(d.Sequence)
+			return verdictDeadLetter, nil
+		}
+		if errors.Is(err, broker.ErrUnavailable) {
+			r.metrics.refused.Inc()
+		}
+		return verdictRetry, errors.Join(err, d.Retry(jittered(step(r.history.number(d)))))
+	default:
+		if !ours(what.err) {
+			r.history.failed(d.Sequence, what.err, time.Now())
+		}
+		return verdictRetry, d.Retry(r.delay(r.history.number(d), what.err))
+	}
+}
+
+// delay is how long to wait before the next delivery: as the schedule says, or
+// longer if the media host asks for it or many other retries come then.
+func (r *Runner) delay(n uint64, err error) time.Duration {
 	if errors.Is(err, context.Canceled) {
 		return handBackDelay // our own shutdown: another process may take it
 	}
-	steps := [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
-	d := 30 * time.Minute
-	if n >= 1 && n <= uint64(len(steps)) {
-		d = steps[n-1]
-	}
-	d += rand.N(2*d/5) - d/5 //nolint:gosec // jitter needs no secrecy
+	delay := jittered(step(n))
 	if fetch, ok := errors.AsType[*media.FetchError](err); ok {
-		d = max(d, fetch.RetryAfter)
+		delay = max(delay, fetch.RetryAfter)
 	}
-	return d
+	return r.calendar.book(time.Now(), delay)
 }
 
-// settle carries out a verdict and returns the one that took effect: a dead
-// letter that cannot be stored is retried instead, so that the message is not
-// lost.
-func (r *Runner) settle(ctx context.Context, d *broker.Delivery, v verdict, reason string, cause error) (verdict, error) {
-	switch v {
-	case verdictAck:
-		return v, r.ack(ctx, d)
-	case verdictDeadLetter:
-		ctx, cancel := context.WithTimeout(ctx, settleWait)
-		defer cancel()
-		err := d.DeadLetter(ctx, r.contract.Type, reason, cause)
-		if err == nil {
-			return v, nil
-		}
-		return verdictRetry, errors.Join(err, d.Retry(delay(d.Number, nil)))
-	default:
-		return v, d.Retry(delay(d.Number, cause))
-	}
+// bury makes a dead letter of the message.
+func (r *Runner) bury(ctx context.Context, d *broker.Delivery, what decision) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	first := r.history.failed(d.Sequence, what.err, time.Now())
+	return d.DeadLetter(ctx, r.contract.Type, broker.Death{Reason: what.reason, First: first.err, FirstAt: first.at, Last: what.err})
 }
 
 // ack insists, since a message that is not acked is handled twice.
 func (r *Runner) ack(ctx context.Context, d *broker.Delivery) error {
-	ctx, cancel := context.WithTimeout(ctx, settleWait)
-	defer cancel()
-	for {
+	for deadline := time.Now().Add(settleWait); ; {
 		once, cancel := context.WithTimeout(ctx, ackWait)
 		err := d.Ack(once)
 		cancel()
-		if err == nil || pause(ctx, ackPause) != nil {
+		if err == nil || time.Now().After(deadline) {
 			return err
 		}
+		_ = pause(ctx, ackPause) // ctx outlives the runner
 	}
 }
 

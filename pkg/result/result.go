@@ -10,10 +10,13 @@ package result
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/callback"
 )
@@ -126,6 +129,15 @@ func cut(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
+}
+
+// Encode returns the document as it is stored, and as its subscribers see it.
+func (d Document) Encode() ([]byte, error) {
+	encoded, err := json.Marshal(d, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("result: encode %s/%s: %w", d.Type, d.TaskID, err)
+	}
+	return encoded, nil
 }
 
 // Key is where the archive keeps the task's file of that name:

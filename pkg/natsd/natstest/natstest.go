@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
@@ -65,6 +66,21 @@ func Connect(tb testing.TB, server nats.InProcessConnProvider) *broker.Broker {
 	}
 	tb.Cleanup(b.Close)
 	return b
+}
+
+// JetStream returns a client of its own, for what fanfare itself never does.
+func JetStream(tb testing.TB, server nats.InProcessConnProvider) jetstream.JetStream {
+	tb.Helper()
+	conn, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		tb.Fatalf("connect: %v", err)
+	}
+	tb.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		tb.Fatalf("open JetStream: %v", err)
+	}
+	return js
 }
 
 // Logger logs to the test's own output; a benchmark's lines are made and thrown

@@ -35,8 +35,8 @@ func TestBrokerIsProvisionedForEveryType(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 	for _, typ := range contracts.Types() {
-		if _, err := b.Durable(t.Context(), typ); err != nil {
-			t.Error(err)
+		if _, created, err := b.Durable(t.Context(), typ); err != nil || created {
+			t.Errorf("%s: created only now: %v, %v", typ, created, err)
 		}
 	}
 }

@@ -1,0 +1,160 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/callback"
+)
+
+// DeadLetter is a valid message that a consumer could not process. Its texts are
+// single lines of printable ASCII, whoever wrote them.
+type DeadLetter struct {
+	Sequence     uint64 // in DEAD_LETTERS: the number by which operators know it
+	Type         callback.Type
+	Subject      string // on which the callback first came: callbacks.<type>.<stage>
+	MessageID    string // the callback's identity
+	TaskID       callback.TaskID
+	Stage        callback.Stage
+	Reason       string
+	Deliveries   uint64
+	FirstError   string // "" if it is not known
+	LastError    string
+	Received     time.Time         // when the gateway received the callback
+	FirstFailed  time.Time         // zero if it is not known
+	Died         time.Time         // when the consumer gave it up
+	RedeliveryOf uint64            // the dead letter of which it was another go, or 0
+	Header       map[string]string // the first value of each, without JetStream's own
+	Body         []byte            // the request body, byte for byte
+}
+
+// newDeadLetter reads a message of DEAD_LETTERS.
+func newDeadLetter(msg *jetstream.RawStreamMsg) DeadLetter {
+	header := make(map[string]string, len(msg.Header))
+	for name := range msg.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			header[name] = msg.Header.Get(name)
+		}
+	}
+	text := func(name string) string { return headerText(header[name]) }
+	number := func(name string) uint64 {
+		n, _ := strconv.ParseUint(header[name], 10, 64) // 0 says that it is not known
+		return n
+	}
+	at := func(name string, unknown time.Time) time.Time {
+		if t, err := time.Parse(time.RFC3339Nano, header[name]); err == nil {
+			return t.UTC()
+		}
+		return unknown
+	}
+	return DeadLetter{
+		Sequence:     msg.Sequence,
+		Type:         callback.Type(headerText(strings.TrimPrefix(msg.Subject, tokenDeadLetters+"."))),
+		Subject:      text(headerOrigin),
+		MessageID:    text(headerID),
+		TaskID:       callback.TaskID(text(headerSubject)),
+		Stage:        callback.Stage(text(headerStage)),
+		Reason:       text(headerReason),
+		Deliveries:   number(headerDeliveries),
+		FirstError:   text(headerFirstError),
+		LastError:    text(headerLastError),
+		Received:     at(headerReceived, msg.Time.UTC()),
+		FirstFailed:  at(headerFirstFailed, time.Time{}),
+		Died:         at(headerDied, msg.Time.UTC()),
+		RedeliveryOf: number(headerRedeliveryOf),
+		Header:       header,
+		Body:         msg.Data,
+	}
+}
+
+// DeadLetters calls show for each dead letter of a type, or of every type if t is
+// empty, that is there when it is reached, oldest first. It asks for one after
+// another: show may take its time, and others may replay and delete meanwhile.
+func (b *Broker) DeadLetters(ctx context.Context, t callback.Type, show func(DeadLetter) error) error {
+	stream, err := b.keeper(ctx, StreamDeadLetters)
+	if err != nil {
+		return err
+	}
+	filter := tokenDeadLetters + ".>"
+	if t != "" {
+		filter = deadLetterOf(t)
+	}
+	last := stream.CachedInfo().State.LastSeq // what comes later is not waited for
+	for next := uint64(1); next <= last; {
+		msg, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("broker: read %s from %d on: %w", filter, next, err)
+		}
+		if err := show(newDeadLetter(msg)); err != nil {
+			return err
+		}
+		next = msg.Sequence + 1
+	}
+	return nil
+}
+
+// FromDeadLetters returns the dead letter of that sequence number, or an
+// [ErrNotKept].
+func (b *Broker) FromDeadLetters(ctx context.Context, sequence uint64) (DeadLetter, error) {
+	msg, err := b.kept(ctx, StreamDeadLetters, sequence)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	return newDeadLetter(msg), nil
+}
+
+// keeper looks up a stream.
+func (b *Broker) keeper(ctx context.Context, name string) (jetstream.Stream, error) {
+	stream, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("broker: there is no stream %s: run fanfare provision", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: look up stream %s: %w", name, err)
+	}
+	return stream, nil
+}
+
+// kept returns the message of that sequence number, or an [ErrNotKept].
+func (b *Broker) kept(ctx context.Context, name string, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	stream, err := b.keeper(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := stream.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) || sequence == 0 { // of which the server says another thing
+		return nil, fmt.Errorf("%w: %d in %s", ErrNotKept, sequence, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: read %d of %s: %w", sequence, name, err)
+	}
+	return msg, nil
+}
+
+// DropFromDeadLetters deletes the dead letter of that sequence number; if there is
+// none, it returns an [ErrNotKept].
+func (b *Broker) DropFromDeadLetters(ctx context.Context, sequence uint64) error {
+	stream, err := b.keeper(ctx, StreamDeadLetters)
+	if err != nil {
+		return err
+	}
+	err = stream.DeleteMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // the server does not say in one word that it is not there
+		if _, missing := b.kept(ctx, StreamDeadLetters, sequence); errors.Is(missing, ErrNotKept) {
+			return missing
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("broker: delete %d of %s: %w", sequence, StreamDeadLetters, err)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package consume_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fanfare/consumers/wav"
+	"fanfare/pkg/consume"
+	"fanfare/pkg/media"
+	"fanfare/pkg/natsd/natstest"
+	"fanfare/pkg/result"
+)
+
+// TestNothingIsUsedUpWhileNothingCanBeStored fails every delivery for want of an
+// archive, until there is one.
+func TestNothingIsUsedUpWhileNothingCanBeStored(t *testing.T) {
+	t.Parallel()
+	const tasks, workers = 20, 3
+	b := natstest.Broker(t)
+	var broken atomic.Bool
+	broken.Store(true)
+	began, done := newTally(), newTally()
+	probe := func(context.Context) error {
+		if broken.Load() {
+			return media.ErrArchive
+		}
+		return nil
+	}
+	r, _ := run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Workers: workers, Probe: probe, Handler: func(ctx context.Context, d consume.Delivery) error {
+		if err := probe(ctx); err != nil {
+			began.add(d.Callback.TaskID)
+			return fmt.Errorf("store: %w", err)
+		}
+		done.add(d.Callback.TaskID)
+		return nil
+	}})
+	for i := range tasks {
+		publish(t, b, "wav", failedWAV(i), time.Now())
+	}
+	eventually(t, "every worker holds a delivery", func() bool { return began.tasks() == workers })
+	eventually(t, "not ready", func() bool { return r.Check(t.Context()) != nil })
+	backlog, err := b.Backlog(t.Context(), "wav")
+	if err != nil || backlog.AckPending != workers || backlog.Redelivered != 0 || backlog.Pending != tasks-workers {
+		t.Errorf("backlog is %+v, %v: want %d in hand and the rest untouched", backlog, err, workers)
+	}
+	broken.Store(false)
+	eventually(t, "everything handled and settled", func() bool { return done.tasks() == tasks && unsettled(t, b, "wav") == 0 })
+	done.onceEach(t, tasks)
+	began.onceEach(t, workers)
+	if err := r.Check(t.Context()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+// TestOneDeliveryThatCannotBeStoredHoldsUpNothing has a handler that finds fault
+// with an archive that can be written.
+func TestOneDeliveryThatCannotBeStoredHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	handled := newTally()
+	run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Workers: 1, Probe: func(context.Context) error { return nil }, Handler: func(_ context.Context, d consume.Delivery) error {
+		if handled.add(d.Callback.TaskID); d.Callback.TaskID == "task-0" {
+			return media.ErrArchive
+		}
+		return nil
+	}})
+	for i := range 3 {
+		publish(t, b, "wav", failedWAV(i), time.Now())
+	}
+	eventually(t, "the others handled", func() bool { return handled.tasks() == 3 })
+}
+
+// TestShutdownDuringAnOutageHandsBack ends while deliveries are held.
+func TestShutdownDuringAnOutageHandsBack(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	held := newTally()
+	_, stop := run(t, consume.Options{
+		Broker: b, Contract: contract(t, "wav"), Drain: time.Millisecond,
+		Probe: func(context.Context) error { return media.ErrArchive },
+		Handler: func(_ context.Context, d consume.Delivery) error {
+			held.add(d.Callback.TaskID)
+			return media.ErrArchive
+		},
+	})
+	publish(t, b, "wav", failedWAV(1), time.Now())
+	eventually(t, "held", func() bool { return held.tasks() == 1 })
+	stop()
+	handled := newTally()
+	run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Handler: func(_ context.Context, d consume.Delivery) error {
+		handled.add(d.Callback.TaskID)
+		return nil
+	}})
+	eventually(t, "another runner gets the message", func() bool { return handled.tasks() == 1 })
+}
+
+// TestArchiveThatComesBackIsUsedAgain takes the archive's directory away and puts
+// a file in its place.
+func TestArchiveThatComesBackIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string][]byte{"/a.wav": wave("a")})
+	a := archive(t, wav.Spec(), h, 0)
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(a.dir, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
+	a.result(t, "wav", "t1", func(d result.Document) bool { return d.Archive == result.Pending })
+	eventually(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
+	if err := errors.Join(os.Remove(a.dir), os.Rename(away, a.dir)); err != nil {
+		t.Fatal(err)
+	}
+	a.intact(t, a.result(t, "wav", "t1", archived))
+	eventually(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
+	if backlog, err := a.broker.Backlog(t.Context(), "wav"); err != nil || backlog.Redelivered != 0 {
+		t.Errorf("backlog is %+v, %v: want no redelivery", backlog, err)
+	}
+}
+
+// TestResultsThatCannotBeWrittenAreWaitedFor deletes the bucket and provisions
+// it again.
+func TestResultsThatCannotBeWrittenAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string][]byte{"/a.wav": wave("a")})
+	a := archive(t, wav.Spec(), h, 0)
+	if err := natstest.JetStream(t, a.server).DeleteStream(t.Context(), "KV_RESULTS"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
+	eventually(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
+	natstest.Provisioned(t, a.server)
+	a.intact(t, a.result(t, "wav", "t1", archived))
+	eventually(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
+	if backlog, err := a.broker.Backlog(t.Context(), "wav"); err != nil || backlog.Unsettled() != 0 {
+		t.Errorf("backlog is %+v, %v", backlog, err)
+	}
+}
