@@ -28,6 +28,8 @@ type commands struct {
 	Simulate   cli.Simulate   `cmd:"" help:"Play the provider against a gateway, and judge the results."`
 	Tail       cli.Tail       `cmd:"" help:"Follow callbacks or results as they arrive, one line each."`
 	Quarantine cli.Quarantine `cmd:"" help:"List, show, replay or delete requests that are authentic and could not be used."`
+	DeadLetter cli.DeadLetter `cmd:"" help:"List, show, replay or delete callbacks that a consumer could not process."`
+	Archive    cli.Archive    `cmd:"" help:"Verify the archived files."`
 	URL        cli.URL        `cmd:"" name:"url" help:"Print a callback URL to give to the provider."`
 	Health     cli.Health     `cmd:"" help:"Ask a running process whether it is ready."`
 	Version    cli.Version    `cmd:"" help:"Print version, commit, Go and NATS versions."`

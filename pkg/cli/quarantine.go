@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
@@ -52,7 +48,7 @@ func (c Chosen) each(ctx context.Context, b *broker.Broker, do func(sequence uin
 // QuarantineList is the command quarantine list.
 type QuarantineList struct {
 	Chosen
-	JSON bool `name:"json" help:"One JSON object a line (default: a table)."`
+	Listing
 	NATS
 }
 
@@ -63,34 +59,24 @@ func (c *QuarantineList) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.Close()
-	if c.JSON {
-		return c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error { return writeQuarantined(env.Out, sequence, q) })
-	}
-	table := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	if _, err := fmt.Fprintln(table, "NUMBER\tRECEIVED\tTYPE\tREASON\tBYTES\tBODY"); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	err = c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error {
-		_, err := fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%.40q\n",
-			sequence, q.Received.UTC().Format(time.RFC3339), q.Type, q.Reason, len(q.Body), q.Body)
-		return err //nolint:wrapcheck // a tabwriter keeps its errors for Flush
+	return c.list(env.Out, "NUMBER\tRECEIVED\tTYPE\tREASON\tBYTES\tBODY", func(show func(entry) error) error {
+		return c.each(ctx, b, func(sequence uint64, q broker.Quarantined) error { return show(quarantinedEntry(sequence, q)) })
 	})
-	return errors.Join(err, table.Flush())
 }
 
-func writeQuarantined(w io.Writer, sequence uint64, q broker.Quarantined) error {
-	line, err := json.Marshal(struct {
-		Number   uint64            `json:"number"`
-		Received time.Time         `json:"received"`
-		Type     callback.Type     `json:"type"`
-		Reason   string            `json:"reason"`
-		Header   map[string]string `json:"header"`
-		Body     []byte            `json:"body"` // base64: it may be anything
-	}{sequence, q.Received.UTC(), q.Type, q.Reason, q.Header, q.Body}, json.Deterministic(true))
-	if err != nil {
-		return fmt.Errorf("encode number %d: %w", sequence, err)
+func quarantinedEntry(sequence uint64, q broker.Quarantined) entry {
+	received := q.Received.UTC()
+	return entry{
+		columns: fmt.Sprintf("%d\t%s\t%s\t%s\t%d\t%.40q", sequence, received.Format(time.RFC3339), q.Type, q.Reason, len(q.Body), q.Body),
+		object: struct {
+			Number   uint64            `json:"number"`
+			Received time.Time         `json:"received"`
+			Type     callback.Type     `json:"type"`
+			Reason   string            `json:"reason"`
+			Header   map[string]string `json:"header"`
+			Body     []byte            `json:"body"` // base64: it may be anything
+		}{sequence, received, q.Type, q.Reason, q.Header, q.Body},
 	}
-	return write(w, string(line))
 }
 
 // QuarantineShow is the command quarantine show.
