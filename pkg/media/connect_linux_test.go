@@ -30,7 +30,7 @@ func fullQueue(t *testing.T) string {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
 	for range 8 {
-		conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
+		conn, err := (&net.Dialer{Timeout: 200 * time.Millisecond}).DialContext(t.Context(), "tcp", address)
 		if err != nil {
 			return address
 		}

@@ -236,6 +236,30 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// What is promised of every Fetcher, in numbers.
+func TestFetcherDefaults(t *testing.T) {
+	f, err := NewFetcher(FetcherOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := f.options
+	o.OnFailure = nil
+	want := FetcherOptions{
+		UserAgent: "fanfare", ConnectTimeout: 5 * time.Second, HeaderTimeout: 15 * time.Second, TotalTimeout: 15 * time.Minute,
+		SlowWindow: 30 * time.Second, MinBytesPerSecond: 16 << 10, MaxBytes: 1 << 30,
+	}
+	if got := fmt.Sprintf("%+v", o); got != fmt.Sprintf("%+v", want) {
+		t.Errorf("got  %s\nwant %+v", got, want)
+	}
+	if maxRedirects != 3 || !f.dial.tcp.Resolver.PreferGo || f.dial.tcp.Timeout != o.ConnectTimeout || f.dial.tcp.Control == nil {
+		t.Errorf("redirects %d, dialer %+v", maxRedirects, f.dial.tcp)
+	}
+	tr := f.transport
+	if tr.Proxy != nil || !tr.DisableCompression || tr.ForceAttemptHTTP2 || tr.ResponseHeaderTimeout != o.HeaderTimeout || tr.MaxResponseHeaderBytes != 32<<10 {
+		t.Errorf("transport %+v", tr)
+	}
+}
+
 func TestFetcherOptions(t *testing.T) {
 	for _, options := range []FetcherOptions{
 		{ConnectTimeout: -1},

@@ -24,11 +24,11 @@ import (
 	"time"
 )
 
-// gzipBomb is 100 KiB that want to become 100 MiB.
+// gzipBomb is little that wants to become 16 MiB.
 func gzipBomb() []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	for range 100 {
+	for range 16 {
 		_, _ = w.Write(make([]byte, 1<<20))
 	}
 	_ = w.Close()

@@ -38,9 +38,17 @@ func TestListDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Entry{
-		{Key: "README"}, {Key: "lost+found", Foreign: true}, {Key: "music/t/a.mp3"}, {Key: "music/t/result.json"}, {Key: "music/u/a.mp3"},
-		{Key: "wav/t/a b", Foreign: true}, {Key: "wav/t/a.wav"}, {Key: "wav/t/a.wav.18a1b2c3d4e5f607.tmp", Temporary: true},
-		{Key: "wav/t/a.wav.attrs", Foreign: true}, {Key: "wav/t/deeper/still/x"}, {Key: "wav/t/link.wav", Foreign: true},
+		{Key: "README"},
+		{Key: "lost+found", Foreign: true},
+		{Key: "music/t/a.mp3"},
+		{Key: "music/t/result.json"},
+		{Key: "music/u/a.mp3"},
+		{Key: "wav/t/a b", Foreign: true},
+		{Key: "wav/t/a.wav"},
+		{Key: "wav/t/a.wav.18a1b2c3d4e5f607.tmp", Temporary: true},
+		{Key: "wav/t/a.wav.attrs", Foreign: true},
+		{Key: "wav/t/deeper/still/x"},
+		{Key: "wav/t/link.wav", Foreign: true},
 		{Key: "wav/t/notes.tmp", Foreign: true},
 	}
 	if got := list(t, archive, ""); !slices.Equal(got, want) {
@@ -74,51 +82,60 @@ func TestListObjects(t *testing.T) {
 // However many files a folder holds, they are all listed, and a caller may stop.
 func TestListInBatches(t *testing.T) {
 	const files = 3*listBatch + 1
-	bothKinds(t, func(t *testing.T, open func() *Archive) {
-		archive := open()
-		for n := range files {
-			if err := archive.replace(t.Context(), fmt.Sprintf("wav/t/%d", n), []byte("x")); err != nil {
-				t.Fatal(err)
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			open := kind(t)
+			archive := open()
+			for n := range files {
+				if err := archive.replace(t.Context(), fmt.Sprintf("wav/t/%d", n), []byte("x")); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if got := list(t, archive, ""); len(slices.Compact(got)) != files {
-			t.Errorf("%d listed", len(got))
-		}
-		seen := 0
-		for range archive.List(t.Context(), "") {
-			if seen++; seen == 10 {
-				break
+			if got := list(t, archive, ""); len(slices.Compact(got)) != files {
+				t.Errorf("%d listed", len(got))
 			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		var last error
-		seen = 0
-		for _, err := range archive.List(ctx, "") {
-			if last = err; err != nil {
-				break
+			seen := 0
+			for _, err := range archive.List(t.Context(), "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if seen++; seen == 10 {
+					break
+				}
 			}
-			if seen++; seen == 10 {
-				cancel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var last error
+			seen = 0
+			for _, err := range archive.List(ctx, "") {
+				if last = err; err != nil {
+					break
+				}
+				if seen++; seen == 10 {
+					cancel()
+				}
 			}
-		}
-		// A page of a store's list may be the last by then.
-		if last != nil && (!errors.Is(last, context.Canceled) || errors.Is(last, ErrArchive)) || last == nil && archive.dir != nil {
-			t.Errorf("cancelled: %v after %d", last, seen)
-		}
-	})
+			// A page of a store's list may be the last by then.
+			if last != nil && (!errors.Is(last, context.Canceled) || errors.Is(last, ErrArchive)) || last == nil && archive.dir != nil {
+				t.Errorf("cancelled: %v after %d", last, seen)
+			}
+		})
+	}
 }
 
 func TestListFails(t *testing.T) {
-	bothKinds(t, func(t *testing.T, open func() *Archive) {
-		for _, folder := range []string{"/", "wav/", "..", "a//b"} {
-			for _, err := range open().List(t.Context(), folder) {
-				if !errors.Is(err, ErrInvalid) {
-					t.Errorf("%q: %v", folder, err)
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			open := kind(t)
+			for _, folder := range []string{"/", "wav/", "..", "a//b"} {
+				for _, err := range open().List(t.Context(), folder) {
+					if !errors.Is(err, ErrInvalid) {
+						t.Errorf("%q: %v", folder, err)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 	archive, root := testArchive(t)
 	if err := os.RemoveAll(root); err != nil {
 		t.Fatal(err)

@@ -12,58 +12,68 @@ import (
 	"testing"
 )
 
-// bothKinds runs a test with an archive of each kind.
-func bothKinds(t *testing.T, test func(t *testing.T, open func() *Archive)) {
-	t.Helper()
-	t.Run("file", func(t *testing.T) {
-		_, root := testArchive(t)
-		test(t, func() *Archive { return openTestArchive(t, root) })
-	})
-	t.Run("s3", func(t *testing.T) {
-		s := newStore(t)
-		test(t, func() *Archive { return s.open(t, "prefix", "media/") })
-	})
+// kinds returns how to make an archive of each kind, and from that how to open it
+// again and again.
+func kinds() map[string]func(*testing.T) func() *Archive {
+	return map[string]func(*testing.T) func() *Archive{
+		"file": func(t *testing.T) func() *Archive {
+			t.Helper()
+			_, root := testArchive(t)
+			return func() *Archive { return openTestArchive(t, root) }
+		},
+		"s3": func(t *testing.T) func() *Archive {
+			t.Helper()
+			s := newStore(t)
+			return func() *Archive { return s.open(t, "prefix", "media/") }
+		},
+	}
 }
 
 func TestManifest(t *testing.T) {
-	bothKinds(t, func(t *testing.T, open func() *Archive) {
-		const key = "wav/task=2E1/" + ManifestName
-		archive := open()
-		if _, err := archive.Manifest(t.Context(), key); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrArchive) {
-			t.Errorf("nothing yet: %v", err)
-		}
-		for _, body := range []string{`{"a":1}`, `{"a":22}`, `{}`, strings.Repeat(" ", MaxManifestBytes)} {
-			if err := archive.PutManifest(t.Context(), key, []byte(body)); err != nil {
-				t.Fatal(err)
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			open := kind(t)
+			const key = "wav/task=2E1/" + ManifestName
+			archive := open()
+			if _, err := archive.Manifest(t.Context(), key); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrArchive) {
+				t.Errorf("nothing yet: %v", err)
 			}
-			if got, err := open().Manifest(t.Context(), key); err != nil || string(got) != body {
-				t.Errorf("got %d bytes, %v, want %d", len(got), err, len(body))
+			for _, body := range []string{`{"a":1}`, `{"a":22}`, `{}`, strings.Repeat(" ", MaxManifestBytes)} {
+				if err := archive.PutManifest(t.Context(), key, []byte(body)); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := open().Manifest(t.Context(), key); err != nil || string(got) != body {
+					t.Errorf("got %d bytes, %v, want %d", len(got), err, len(body))
+				}
+				if entries := list(t, archive, ""); len(entries) != 1 || entries[0] != (Entry{Key: key}) {
+					t.Errorf("archive holds %v", entries)
+				}
 			}
-			if entries := list(t, archive, ""); len(entries) != 1 || entries[0] != (Entry{Key: key}) {
-				t.Errorf("archive holds %v", entries)
-			}
-		}
-	})
+		})
+	}
 }
 
 func TestManifestInvalid(t *testing.T) {
-	bothKinds(t, func(t *testing.T, open func() *Archive) {
-		archive := open()
-		for _, key := range []string{"", "wav/t/a.json", "wav/t/Result.json", "../result.json", "wav/t/result.json/", "wav//result.json"} {
-			if err := archive.PutManifest(t.Context(), key, nil); !errors.Is(err, ErrInvalid) {
-				t.Errorf("PutManifest(%q) = %v", key, err)
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			open := kind(t)
+			archive := open()
+			for _, key := range []string{"", "wav/t/a.json", "wav/t/Result.json", "../result.json", "wav/t/result.json/", "wav//result.json"} {
+				if err := archive.PutManifest(t.Context(), key, nil); !errors.Is(err, ErrInvalid) {
+					t.Errorf("PutManifest(%q) = %v", key, err)
+				}
+				if _, err := archive.Manifest(t.Context(), key); !errors.Is(err, ErrInvalid) {
+					t.Errorf("Manifest(%q) = %v", key, err)
+				}
 			}
-			if _, err := archive.Manifest(t.Context(), key); !errors.Is(err, ErrInvalid) {
-				t.Errorf("Manifest(%q) = %v", key, err)
+			if err := archive.PutManifest(t.Context(), "wav/t/result.json", make([]byte, MaxManifestBytes+1)); !errors.Is(err, ErrInvalid) {
+				t.Errorf("too large: %v", err)
 			}
-		}
-		if err := archive.PutManifest(t.Context(), "wav/t/result.json", make([]byte, MaxManifestBytes+1)); !errors.Is(err, ErrInvalid) {
-			t.Errorf("too large: %v", err)
-		}
-		if entries := list(t, archive, ""); len(entries) != 0 {
-			t.Errorf("archive holds %v", entries)
-		}
-	})
+			if entries := list(t, archive, ""); len(entries) != 0 {
+				t.Errorf("archive holds %v", entries)
+			}
+		})
+	}
 }
 
 // No asset can take a manifest's place, whatever its capitals.
@@ -83,38 +93,41 @@ func TestAssetCannotBeAManifest(t *testing.T) {
 
 // A reader finds one of the manifests whole, whenever it looks.
 func TestManifestReplacedWhileRead(t *testing.T) {
-	bothKinds(t, func(t *testing.T, open func() *Archive) {
-		const key, writers, rounds = "wav/t/" + ManifestName, 3, 20
-		bodies := make([][]byte, writers)
-		for i := range bodies {
-			bodies[i] = bytes.Repeat([]byte{byte('a' + i)}, 10_000*(i+1))
-		}
-		if err := open().PutManifest(t.Context(), key, bodies[0]); err != nil {
-			t.Fatal(err)
-		}
-		var work sync.WaitGroup
-		for _, body := range bodies {
-			archive := open()
-			work.Go(func() {
-				for range rounds {
-					if err := archive.PutManifest(t.Context(), key, body); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		reader := open()
-		for range rounds {
-			got, err := reader.Manifest(t.Context(), key)
-			if err != nil || len(got) == 0 || !bytes.Equal(got, bodies[got[0]-'a']) {
-				t.Fatalf("%d bytes, %v", len(got), err)
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			open := kind(t)
+			const key, writers, rounds = "wav/t/" + ManifestName, 3, 20
+			bodies := make([][]byte, writers)
+			for i := range bodies {
+				bodies[i] = bytes.Repeat([]byte{byte('a' + i)}, 10_000*(i+1))
 			}
-		}
-		work.Wait()
-		if entries := list(t, reader, ""); len(entries) != 1 {
-			t.Errorf("archive holds %v", entries)
-		}
-	})
+			if err := open().PutManifest(t.Context(), key, bodies[0]); err != nil {
+				t.Fatal(err)
+			}
+			var work sync.WaitGroup
+			for _, body := range bodies {
+				archive := open()
+				work.Go(func() {
+					for range rounds {
+						if err := archive.PutManifest(t.Context(), key, body); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			reader := open()
+			for range rounds {
+				got, err := reader.Manifest(t.Context(), key)
+				if err != nil || len(got) == 0 || !bytes.Equal(got, bodies[got[0]-'a']) {
+					t.Fatalf("%d bytes, %v", len(got), err)
+				}
+			}
+			work.Wait()
+			if entries := list(t, reader, ""); len(entries) != 1 {
+				t.Errorf("archive holds %v", entries)
+			}
+		})
+	}
 }
 
 func TestManifestFails(t *testing.T) {

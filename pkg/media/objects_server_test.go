@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
@@ -54,24 +55,35 @@ type store struct {
 }
 
 // newStore starts a store with one bucket. It lives in the test's process, so that
-// AWS is never asked for anything.
-func newStore(t *testing.T, options ...gofakes3.Option) *store {
+// AWS is never asked for anything, unless the environment names another.
+func newStore(t *testing.T) *store {
 	t.Helper()
-	s := &store{}
-	if target := os.Getenv(realStore); target != "" {
-		u, err := url.Parse(target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(u)
-			r.Out.Host = r.In.Host // which is signed
-		}}
-	} else {
-		backend := s3mem.New()
-		fake := gofakes3.New(backend, append([]gofakes3.Option{gofakes3.WithTimeSkewLimit(0)}, options...)...)
-		s.handler = conditional(fake.Server(), backend)
+	target := os.Getenv(realStore)
+	if target == "" {
+		return newOwnStore(t)
 	}
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startStore(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(u)
+		r.Out.Host = r.In.Host // which is signed
+	}})
+}
+
+// newOwnStore starts a store for tests that need one with another clock, or that
+// take off what was signed.
+func newOwnStore(t *testing.T, options ...gofakes3.Option) *store {
+	t.Helper()
+	backend := s3mem.New()
+	fake := gofakes3.New(backend, append([]gofakes3.Option{gofakes3.WithTimeSkewLimit(0)}, options...)...)
+	return startStore(t, conditional(fake.Server(), backend))
+}
+
+func startStore(t *testing.T, handler http.Handler) *store {
+	t.Helper()
+	s := &store{handler: handler}
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -252,6 +264,11 @@ func (s *store) empty(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, upload := range s.unfinished(t) {
+		if err := archive.objects.abort(t.Context(), *upload.Key, upload.UploadId); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.asked()
 }
 
@@ -276,19 +293,24 @@ func (s *store) objects(t *testing.T) map[string][]byte {
 // aborted.
 func (s *store) uploads(t *testing.T) []string {
 	t.Helper()
-	bucket := testBucket
-	page, err := s.open(t).objects.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
-	if err != nil {
-		t.Fatal(err)
-	}
 	keys := []string{}
-	for _, upload := range page.Uploads {
+	for _, upload := range s.unfinished(t) {
 		keys = append(keys, *upload.Key)
 	}
 	return keys
 }
 
-// holds waits until the bucket holds the objects and nothing unfinished.
+func (s *store) unfinished(t *testing.T) []types.MultipartUpload {
+	t.Helper()
+	bucket := testBucket
+	page, err := s.open(t).objects.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.Uploads
+}
+
+// holds fails unless the bucket holds the objects and nothing unfinished.
 func (s *store) holds(t *testing.T, want map[string][]byte) {
 	t.Helper()
 	found := s.objects(t)

@@ -97,7 +97,7 @@ func (s *store) begin(t *testing.T, key string) {
 }
 
 func TestSweepObjects(t *testing.T) {
-	old := newStore(t, gofakes3.WithTimeSource(ago(25*time.Hour)))
+	old := newOwnStore(t, gofakes3.WithTimeSource(ago(25*time.Hour)))
 	for _, key := range []string{"wav/t/a.wav", "media/wav/t/a.wav", "media/probe", "media/other", "media/a/b/c/d"} {
 		old.begin(t, key)
 	}
@@ -122,7 +122,7 @@ func TestSweepObjects(t *testing.T) {
 
 // Another sweeper may be faster; a store that refuses is reported.
 func TestSweepObjectsFails(t *testing.T) {
-	s := newStore(t, gofakes3.WithTimeSource(ago(25*time.Hour)))
+	s := newOwnStore(t, gofakes3.WithTimeSource(ago(25*time.Hour)))
 	s.begin(t, "wav/t/a.wav")
 	archive := s.open(t)
 	s.setMisbehave(refuse(http.StatusNotFound, codeNoUpload), "AbortMultipartUpload")

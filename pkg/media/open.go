@@ -18,21 +18,22 @@ import (
 // An S3 archive needs a bucket, or a prefix that ends in "/", of its own. It takes
 // the parameters of gocloud.dev/blob/s3blob; region may come from AWS_REGION or
 // the AWS configuration instead, and credentials only come from the AWS
-// environment, files or instance, never from the URL. Nothing is requested yet:
-// whether the bucket is there says [Archive.Check].
+// environment, files or instance, never from the URL. The store is trusted, unlike
+// media hosts: it may be anywhere, and be reached through the environment's proxy.
+// Nothing is requested yet: whether the bucket is there says [Archive.Check].
 //
 // The error wraps [ErrInvalid] for the URL or [ErrArchive] for the directory.
 func OpenArchive(ctx context.Context, rawURL string) (*Archive, error) {
-	return open(ctx, rawURL, true)
+	return openArchive(ctx, rawURL, true)
 }
 
 // OpenExistingArchive opens an archive as [OpenArchive] does, but creates no
 // directory: that there is none is an error that wraps [ErrArchive].
 func OpenExistingArchive(ctx context.Context, rawURL string) (*Archive, error) {
-	return open(ctx, rawURL, false)
+	return openArchive(ctx, rawURL, false)
 }
 
-func open(ctx context.Context, rawURL string, create bool) (*Archive, error) {
+func openArchive(ctx context.Context, rawURL string, create bool) (*Archive, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("%w: archive URL cannot be read", ErrInvalid)

@@ -50,8 +50,9 @@ func (o *objects) abort(ctx context.Context, key string, upload *string) error {
 }
 
 // sweep aborts the multipart uploads that processes of ours left when they died,
-// for their parts are stored and paid for. A rule of the bucket's lifecycle does
-// the same, also for stores that do not list uploads by prefix.
+// or aborted while a part was still on its way: their parts are stored and paid
+// for. A rule of the bucket's lifecycle (AbortIncompleteMultipartUpload) does the
+// same, also for stores that list no uploads.
 func (o *objects) sweep(ctx context.Context) (removed int, err error) {
 	input := &s3.ListMultipartUploadsInput{Bucket: &o.bucket, Prefix: optional(o.prefix)}
 	for {

@@ -43,21 +43,24 @@ func NewSweeper(archive *Archive, options SweeperOptions) (*Sweeper, error) {
 // fails is logged: the next may do better.
 func (s *Sweeper) Run(ctx context.Context) error {
 	for {
-		start := time.Now()
-		removed, err := s.archive.sweep(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.options.Logger.Warn("archive not swept", "removed", removed, "error", err)
-		case removed > 0:
-			s.options.Logger.Info("archive swept", "removed", removed, "seconds", time.Since(start).Seconds())
-		}
+		s.sweep(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(s.options.Interval):
 		}
+	}
+}
+
+func (s *Sweeper) sweep(ctx context.Context) {
+	start := time.Now()
+	removed, err := s.archive.sweep(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.options.Logger.Warn("archive not swept", "removed", removed, "error", err)
+	case removed > 0:
+		s.options.Logger.Info("archive swept", "removed", removed, "seconds", time.Since(start).Seconds())
 	}
 }
 

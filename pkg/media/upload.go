@@ -74,10 +74,16 @@ func (a *Archive) fetchOne(
 // the caller's who gave up, or says that the key is taken.
 func archiveError(ctx context.Context, err error) error {
 	var failure *FetchError
-	if ctx.Err() != nil || errors.As(err, &failure) || errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.As(err, &failure), errors.Is(err, fs.ErrExist), errors.Is(err, ErrArchive):
 		return err
+	case ctx.Err() == nil:
+		return fmt.Errorf("%w: %w", ErrArchive, err)
+	case errors.Is(err, ctx.Err()):
+		return err
+	default:
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
-	return fmt.Errorf("%w: %w", ErrArchive, err)
 }
 
 // upload is a file on its way into the archive, not yet visible under its key.
