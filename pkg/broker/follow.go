@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -40,24 +40,62 @@ func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, sho
 	if err != nil {
 		return err
 	}
-	return each(ctx, filter, consumer, math.MaxUint64, show)
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("broker: follow %s: %w", filter, err)
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("broker: follow %s: %w", filter, err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("broker: message on %s: %w", msg.Subject(), err)
+		}
+		if err := show(newMessage(msg.Subject(), meta.Sequence.Stream, meta.Timestamp, msg.Headers(), msg.Data())); err != nil {
+			return err
+		}
+	}
 }
 
 // Read calls show for each message that there is on the subject filter now,
-// oldest first.
+// oldest first. What is deleted meanwhile is passed over.
 func (b *Broker) Read(ctx context.Context, filter string, show func(Message) error) error {
-	consumer, err := b.ordered(ctx, filter, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	stream, subject, err := streamOf(filter)
 	if err != nil {
 		return err
 	}
-	info, err := consumer.Info(ctx)
+	return b.walk(ctx, stream, subject, func(msg *jetstream.RawStreamMsg) error {
+		return show(newMessage(msg.Subject, msg.Sequence, msg.Time, msg.Header, msg.Data))
+	})
+}
+
+// walk calls show for each message that a stream has on a subject now.
+func (b *Broker) walk(ctx context.Context, name, subject string, show func(*jetstream.RawStreamMsg) error) error {
+	stream, err := b.keeper(ctx, name)
 	if err != nil {
-		return fmt.Errorf("broker: read %s: %w", filter, err)
-	}
-	if err := each(ctx, filter, consumer, info.NumPending, show); err != nil {
 		return err
 	}
-	return ctx.Err()
+	last := stream.CachedInfo().State.LastSeq // what comes later is not waited for
+	for next := uint64(1); next <= last; {
+		msg, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Sequence > last {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("broker: read %s from %d on: %w", subject, next, err)
+		}
+		if err := show(msg); err != nil {
+			return err
+		}
+		next = msg.Sequence + 1
+	}
+	return nil
 }
 
 func (b *Broker) ordered(ctx context.Context, filter string, config jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
@@ -71,35 +109,6 @@ func (b *Broker) ordered(ctx context.Context, filter string, config jetstream.Or
 		return nil, fmt.Errorf("broker: open %s: %w", filter, err)
 	}
 	return consumer, nil
-}
-
-// each calls show for count messages, or until ctx ends.
-func each(ctx context.Context, filter string, consumer jetstream.Consumer, count uint64, show func(Message) error) error {
-	if count == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("broker: follow %s: %w", filter, err)
-	}
-	defer messages.Stop()
-	for ; count > 0; count-- {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("broker: follow %s: %w", filter, err)
-		}
-		shown, err := shown(msg)
-		if err != nil {
-			return err
-		}
-		if err := show(shown); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // streamOf finds the stream that holds a filter's subjects, and the filter as
@@ -125,24 +134,13 @@ func streamOf(filter string) (stream, subject string, err error) {
 	}
 }
 
-func shown(msg jetstream.Msg) (Message, error) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return Message{}, fmt.Errorf("broker: message on %s: %w", msg.Subject(), err)
+func newMessage(subject string, sequence uint64, stored time.Time, header nats.Header, body []byte) Message {
+	first := make(map[string]string, len(header))
+	for name := range header {
+		first[name] = header.Get(name)
 	}
-	header := make(map[string]string, len(msg.Headers()))
-	for name := range msg.Headers() {
-		header[name] = msg.Headers().Get(name)
-	}
-	subject := msg.Subject()
 	if rest, ok := strings.CutPrefix(subject, resultsPrefix); ok {
 		subject = resultsSubject + rest
 	}
-	return Message{
-		Subject:  subject,
-		Sequence: meta.Sequence.Stream,
-		Stored:   meta.Timestamp.UTC(),
-		Header:   header,
-		Body:     msg.Data(),
-	}, nil
+	return Message{Subject: subject, Sequence: sequence, Stored: stored.UTC(), Header: first, Body: body}
 }

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -77,29 +75,11 @@ func newDeadLetter(msg *jetstream.RawStreamMsg) DeadLetter {
 // empty, that is there when it is reached, oldest first. It asks for one after
 // another: show may take its time, and others may replay and delete meanwhile.
 func (b *Broker) DeadLetters(ctx context.Context, t callback.Type, show func(DeadLetter) error) error {
-	stream, err := b.keeper(ctx, StreamDeadLetters)
-	if err != nil {
-		return err
-	}
 	filter := tokenDeadLetters + ".>"
 	if t != "" {
 		filter = deadLetterOf(t)
 	}
-	last := stream.CachedInfo().State.LastSeq // what comes later is not waited for
-	for next := uint64(1); next <= last; {
-		msg, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("broker: read %s from %d on: %w", filter, next, err)
-		}
-		if err := show(newDeadLetter(msg)); err != nil {
-			return err
-		}
-		next = msg.Sequence + 1
-	}
-	return nil
+	return b.walk(ctx, StreamDeadLetters, filter, func(msg *jetstream.RawStreamMsg) error { return show(newDeadLetter(msg)) })
 }
 
 // FromDeadLetters returns the dead letter of that sequence number, or an
@@ -112,49 +92,8 @@ func (b *Broker) FromDeadLetters(ctx context.Context, sequence uint64) (DeadLett
 	return newDeadLetter(msg), nil
 }
 
-// keeper looks up a stream.
-func (b *Broker) keeper(ctx context.Context, name string) (jetstream.Stream, error) {
-	stream, err := b.js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fmt.Errorf("broker: there is no stream %s: run fanfare provision", name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("broker: look up stream %s: %w", name, err)
-	}
-	return stream, nil
-}
-
-// kept returns the message of that sequence number, or an [ErrNotKept].
-func (b *Broker) kept(ctx context.Context, name string, sequence uint64) (*jetstream.RawStreamMsg, error) {
-	stream, err := b.keeper(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	msg, err := stream.GetMsg(ctx, sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || sequence == 0 { // of which the server says another thing
-		return nil, fmt.Errorf("%w: %d in %s", ErrNotKept, sequence, name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("broker: read %d of %s: %w", sequence, name, err)
-	}
-	return msg, nil
-}
-
 // DropFromDeadLetters deletes the dead letter of that sequence number; if there is
 // none, it returns an [ErrNotKept].
 func (b *Broker) DropFromDeadLetters(ctx context.Context, sequence uint64) error {
-	stream, err := b.keeper(ctx, StreamDeadLetters)
-	if err != nil {
-		return err
-	}
-	err = stream.DeleteMsg(ctx, sequence)
-	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // the server does not say in one word that it is not there
-		if _, missing := b.kept(ctx, StreamDeadLetters, sequence); errors.Is(missing, ErrNotKept) {
-			return missing
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("broker: delete %d of %s: %w", sequence, StreamDeadLetters, err)
-	}
-	return nil
+	return b.drop(ctx, StreamDeadLetters, sequence)
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
 )
@@ -48,27 +45,13 @@ func (b *Broker) Quarantine(ctx context.Context, q Quarantined) error {
 	return err
 }
 
-// ErrNotKept reports that a stream has no message of that sequence number.
-var ErrNotKept = errors.New("broker: no such message")
-
 // FromQuarantine returns the quarantined request of that sequence number.
 func (b *Broker) FromQuarantine(ctx context.Context, sequence uint64) (Quarantined, error) {
-	stream, err := b.js.Stream(ctx, StreamQuarantine)
+	msg, err := b.kept(ctx, StreamQuarantine, sequence)
 	if err != nil {
-		return Quarantined{}, fmt.Errorf("broker: look up stream %s: %w", StreamQuarantine, err)
+		return Quarantined{}, err
 	}
-	msg, err := stream.GetMsg(ctx, sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Quarantined{}, fmt.Errorf("%w: %d in %s", ErrNotKept, sequence, StreamQuarantine)
-	}
-	if err != nil {
-		return Quarantined{}, fmt.Errorf("broker: read %d of %s: %w", sequence, StreamQuarantine, err)
-	}
-	header := make(map[string]string, len(msg.Header))
-	for name := range msg.Header {
-		header[name] = msg.Header.Get(name)
-	}
-	return NewQuarantined(Message{Subject: msg.Subject, Sequence: sequence, Stored: msg.Time, Header: header, Body: msg.Data}), nil
+	return NewQuarantined(newMessage(msg.Subject, msg.Sequence, msg.Time, msg.Header, msg.Data)), nil
 }
 
 // NewQuarantined reads a message of QUARANTINE.
@@ -86,14 +69,8 @@ func NewQuarantined(m Message) Quarantined {
 	}
 }
 
-// DropFromQuarantine deletes the quarantined request of that sequence number.
+// DropFromQuarantine deletes the quarantined request of that sequence number; if
+// there is none, it returns an [ErrNotKept].
 func (b *Broker) DropFromQuarantine(ctx context.Context, sequence uint64) error {
-	stream, err := b.js.Stream(ctx, StreamQuarantine)
-	if err != nil {
-		return fmt.Errorf("broker: look up stream %s: %w", StreamQuarantine, err)
-	}
-	if err := stream.DeleteMsg(ctx, sequence); err != nil {
-		return fmt.Errorf("broker: delete %d of %s: %w", sequence, StreamQuarantine, err)
-	}
-	return nil
+	return b.drop(ctx, StreamQuarantine, sequence)
 }

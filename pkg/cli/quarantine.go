@@ -180,9 +180,6 @@ func (c *QuarantineDelete) Run(ctx context.Context, env Env) error {
 	}
 	defer b.Close()
 	for _, number := range c.Numbers {
-		if _, err := b.FromQuarantine(ctx, number); err != nil {
-			return err
-		}
 		if err := b.DropFromQuarantine(ctx, number); err != nil {
 			return err
 		}
