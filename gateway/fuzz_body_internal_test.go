@@ -55,6 +55,7 @@ func FuzzBody(f *testing.F) {
 	}
 	f.Cleanup(server.Stop)
 	store := &noting{Broker: natstest.Provisioned(f, server)}
+	js := natstest.JetStream(f, server)
 	g, err := New(Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Contracts: contracts, Store: store, Listen: "127.0.0.1:0",
 	})
@@ -73,12 +74,24 @@ func FuzzBody(f *testing.F) {
 		}
 		f.Add(path.Base(path.Dir(name)), body)
 	}
+	runs := 0
 	f.Fuzz(func(t *testing.T, typ string, body []byte) {
 		contract := contracts[callback.Type(typ)]
 		if contract == nil {
 			return
 		}
 		store.published, store.quarantined = nil, nil
+		if runs++; runs%10_000 == 0 { // before they are full, which is answered 503
+			for _, name := range []string{broker.StreamCallbacks, broker.StreamQuarantine} {
+				stream, err := js.Stream(t.Context(), name)
+				if err == nil {
+					err = stream.Purge(t.Context())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/callbacks/"+typ, io.NopCloser(bytes.NewReader(body)))
 		r.Header.Set("Content-Type", "application/json")
 		w := answered{httptest.NewRecorder()}
