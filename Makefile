@@ -1,7 +1,7 @@
 TOOL := go tool -modfile=.ci/tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench fuzz cover vuln ci run demo
+.PHONY: help build test race lint fmt bench fuzz kills cover vuln ci run demo
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -26,6 +26,9 @@ bench: ## every benchmark six times, ready for benchstat
 
 fuzz: ## every fuzz target for ten seconds
 	.ci/run fuzz
+
+kills: ## a consumer killed fifty times at each point of its work
+	FANFARE_TEST_KILLS=50 go test -count=1 -timeout 60m -run TestKilledConsumer ./pkg/cli
 
 cover: ## how much of the code the tests reach
 	go test -coverpkg=./... -coverprofile=cover.prof ./... && go tool cover -func=cover.prof | tail -n 1

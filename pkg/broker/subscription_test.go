@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"strings"
@@ -40,6 +41,20 @@ func open(tb testing.TB, s *broker.Subscription, created bool) *broker.Durable {
 	if err != nil || is != created {
 		tb.Fatalf("created %v, %v, want %v", is, err, created)
 	}
+	return d
+}
+
+// reopen creates the durable of a subscription that has just been lost. The server
+// clears the lost one's files away behind its back, and may refuse until it has.
+func reopen(tb testing.TB, s *broker.Subscription) *broker.Durable {
+	tb.Helper()
+	var d *broker.Durable
+	eventually(tb, "created anew", func() bool {
+		var created bool
+		var err error
+		d, created, err = s.Open(tb.Context())
+		return err == nil && created
+	})
 	return d
 }
 
@@ -133,6 +148,7 @@ func TestSubscriptionThatExistsDifferent(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
 	b, js := natstest.Provisioned(t, server), raw(t, server)
+	rows := 0
 	for want, change := range map[string]func(*jetstream.ConsumerConfig){
 		"":                                       func(*jetstream.ConsumerConfig) {},
 		"ack_wait is 5s, not 1m0s":               func(c *jetstream.ConsumerConfig) { c.AckWait = 5 * time.Second },
@@ -156,23 +172,22 @@ func TestSubscriptionThatExistsDifferent(t *testing.T) {
 			c.PriorityGroups, c.PriorityPolicy = []string{"a"}, jetstream.PriorityPolicyOverflow
 		},
 	} {
+		rows++
+		service := fmt.Sprintf("billing-%d", rows)
 		config := jetstream.ConsumerConfig{
-			Durable: "billing_wav", FilterSubject: "$KV.RESULTS.wav.>", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxDeliver: -1, MaxAckPending: 1,
+			Durable: service + "_wav", FilterSubject: "$KV.RESULTS.wav.>", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxDeliver: -1, MaxAckPending: 1,
 			DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, // its past, and no drift
 		}
 		change(&config)
 		create(t, js, config)
-		_, created, err := subscription(t, b, broker.SubscriptionOptions{Results: true}).Open(t.Context())
+		_, created, err := subscription(t, b, broker.SubscriptionOptions{Service: service, Results: true}).Open(t.Context())
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("as it should be: %v", err)
-		case want != "" && (!errors.Is(err, broker.ErrDiffers) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "billing_wav on stream KV_RESULTS")):
+		case want != "" && (!errors.Is(err, broker.ErrDiffers) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), config.Durable+" on stream KV_RESULTS")):
 			t.Errorf("%v, want %s", err, want)
 		case created:
 			t.Errorf("%s: created", want)
-		}
-		if err := js.DeleteConsumer(t.Context(), "KV_RESULTS", "billing_wav"); err != nil {
-			t.Fatal(err)
 		}
 	}
 }
@@ -250,15 +265,15 @@ func TestLostSubscriptionGoesOnWhereItIsKnownToHaveBeen(t *testing.T) {
 	if err := s.Remember(t.Context()); err == nil {
 		t.Error("what is lost is remembered")
 	}
-	d = open(t, s, true)
+	d = reopen(t, s)
 	settle(d, "c") // settled, but nobody knew
 	if err := s.Remember(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	lose()
-	open(t, subscription(t, b, broker.SubscriptionOptions{FromNow: true}), true) // another copy that has just begun
+	reopen(t, subscription(t, b, broker.SubscriptionOptions{FromNow: true})) // another copy that has just begun
 	lose()
-	settle(open(t, s, true), "d")
+	settle(reopen(t, s), "d")
 }
 
 func TestSubscriptionFromNowMissesNothingWhenItIsLost(t *testing.T) {
@@ -271,7 +286,7 @@ func TestSubscriptionFromNowMissesNothingWhenItIsLost(t *testing.T) {
 	if err := js.DeleteConsumer(t.Context(), "CALLBACKS", s.Name()); err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, s, true)
+	d := reopen(t, s)
 	if got := next(t, d); got.MessageID != wav("new").MessageID() {
 		t.Errorf("%s came", got.MessageID)
 	}

@@ -270,6 +270,31 @@ func TestStoreObjectsUnavailable(t *testing.T) {
 	}
 }
 
+// S3 may drop an upload because another changed the key meanwhile: what that one
+// stored stays, and is described.
+func TestStoreObjectsConflict(t *testing.T) {
+	for operation, content := range map[string][]byte{"PutObject": small(), "CompleteMultipartUpload": large()} {
+		t.Run(operation, func(t *testing.T) {
+			s := newStore(t)
+			archive := s.open(t)
+			s.setMisbehave(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				s.behave()
+				if err := s.open(t).bucket.WriteAll(r.Context(), "wav/t/a.wav", wav(8000), nil); err != nil {
+					t.Error(err)
+				}
+				refuse(http.StatusConflict, codeConflict)(w, r)
+			}, operation)
+			source := serveBytes(t, content)
+			file, err := archive.Store(t.Context(), testFetcher(t, FetcherOptions{EgressAllow: loopback()}), "wav/t/a.wav", wavAsset(source.URL), nil)
+			if err != nil || file.SHA256 != sha(wav(8000)) || file.SourceURL != "" {
+				t.Errorf("got %+v, %v", file, err)
+			}
+			s.holds(t, map[string][]byte{"wav/t/a.wav": wav(8000)})
+		})
+	}
+}
+
 // A store that ignores If-None-Match keeps the last, whole.
 func TestStoreObjectsWithoutConditions(t *testing.T) {
 	s := newOwnStore(t)

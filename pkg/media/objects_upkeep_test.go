@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,6 +285,32 @@ func TestStalling(t *testing.T) {
 	if got, err := read("/silent", nil); got != "." || err == nil || time.Since(start) > patience/2 {
 		t.Errorf("silent: %q, %v after %s", got, err, time.Since(start))
 	}
+}
+
+// A closed archive keeps no connections.
+func TestCloseObjects(t *testing.T) {
+	s := newStore(t)
+	var open atomic.Int64
+	server := httptest.NewUnstartedServer(s)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	archive := s.open(t, "endpoint", server.URL)
+	if err := archive.Check(t.Context()); err != nil || open.Load() == 0 {
+		t.Errorf("%d connections, %v", open.Load(), err)
+	}
+	if err := archive.objects.probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	archive.objects.close()
+	eventually(t, "the connections are closed", func() bool { return open.Load() == 0 })
 }
 
 // slowReader gives a byte after each pause.

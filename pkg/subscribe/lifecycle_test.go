@@ -58,6 +58,23 @@ func TestShutdownHandsBackWhatDoesNotFinish(t *testing.T) {
 	settled(t, js, "CALLBACKS", "billing_wav")
 }
 
+func TestShutdownAcksWhatFinishesLate(t *testing.T) {
+	t.Parallel()
+	b, js := provisioned(t)
+	begun := make(chan struct{})
+	s := callbacks(t, subscribe.Options{Broker: b, Drain: time.Millisecond}, "wav", func(ctx context.Context, _ callback.Callback) error {
+		close(begun)
+		<-ctx.Done()
+		return nil // done all the same
+	})
+	publish(t, b, "wav", failed(1))
+	<-begun
+	s.stop()
+	if i := info(t, js, "CALLBACKS", "billing_wav"); i.NumAckPending != 0 {
+		t.Errorf("%d messages not settled", i.NumAckPending)
+	}
+}
+
 func TestEndedContextSubscribesToNothing(t *testing.T) {
 	t.Parallel()
 	b, js := provisioned(t)
