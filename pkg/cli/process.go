@@ -44,7 +44,9 @@ func newProcess(env Env, role string) *process {
 		Name: "fanfare_build_info",
 		Help: "Always 1; the labels say what runs.",
 	}, []string{"version", "commit", "go_version"}).WithLabelValues(env.Version, commit(), runtime.Version()).Set(1)
-	return &process{logger: env.newLogger(role), registry: registry}
+	logger := env.newLogger(role)
+	slog.SetDefault(logger) // for libraries that know of no other
+	return &process{logger: logger, registry: registry}
 }
 
 func (p *process) add(parts ...part) { p.parts = append(p.parts, parts...) }

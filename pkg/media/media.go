@@ -2,9 +2,10 @@
 //
 // A [Fetcher] downloads from hosts that it does not trust: every address is
 // checked when it is dialled, and size, pace, redirects and content are
-// bounded. An [Archive] keeps what was fetched: once [Archive.Store] returns,
-// the file is complete, hashed and durable under its key. A partial file is
-// never visible there, and what is stored already is never downloaded again.
+// bounded. An [Archive], a directory or an S3 bucket, keeps what was fetched:
+// once [Archive.Store] returns, the file is complete, hashed and durable under
+// its key. A partial file is never visible there, what is stored already is never
+// downloaded again, and what dead processes leave behind a [Sweeper] removes.
 package media
 
 import (
