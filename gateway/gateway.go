@@ -121,6 +121,7 @@ type Gateway struct {
 	store    store
 	metrics  *metrics
 	listener net.Listener
+	maxConns int64
 	server   *http.Server
 	bodies   bodies
 	slots    *semaphore.Weighted // callbacks being stored
@@ -160,7 +161,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: listen on %s: %w", o.Listen, err)
 	}
-	g.listener = bound
+	g.listener, g.maxConns = bound, connLimit()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	g.server = &http.Server{
@@ -235,7 +236,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // connections is the listener as the server sees it.
 func (g *Gateway) connections() net.Listener {
-	l := listener{Listener: g.listener, limit: connLimit(), open: new(atomic.Int64), lingering: make(chan struct{}, maxLingering)}
+	l := listener{Listener: g.listener, limit: g.maxConns, open: new(atomic.Int64), lingering: make(chan struct{}, maxLingering)}
 	if g.certificate != nil {
 		l.Listener = tls.NewListener(g.listener, tlsConfig(g.certificate))
 	}

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -143,45 +142,4 @@ func needsDescriptors(tb testing.TB, n uint64) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil || files.Cur < n+others {
 		tb.Skipf("this takes %d open files, and the limit is %d (%v)", n+others, files.Cur, err)
 	}
-}
-
-func TestConnectionsBeyondTheLimitAreToldToComeAgain(t *testing.T) {
-	t.Parallel()
-	const limit = 4096
-	needsDescriptors(t, 2*limit) // both ends of each are ours
-	r := start(t, natstest.Broker(t))
-	conns := make([]net.Conn, 0, limit)
-	for len(conns) < limit {
-		conns = append(conns, r.dial())
-	}
-	beyond := r.dial()
-	response, err := http.ReadResponse(bufio.NewReader(beyond), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(response.Body)
-	_ = response.Body.Close()
-	if err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("answered %d %s, %v", response.StatusCode, body, err)
-	}
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	r.eventually("room for another", func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
-		if err != nil {
-			return false
-		}
-		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.WriteString(conn, sent{body: goodWAV}.raw()); err != nil {
-			return false
-		}
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
 }
