@@ -28,7 +28,7 @@ fuzz: ## every fuzz target for ten seconds
 	.ci/run fuzz
 
 kills: ## a consumer killed fifty times at each point of its work
-	FANFARE_TEST_KILLS=50 go test -count=1 -timeout 60m -run TestKilledConsumer ./pkg/cli
+	FANFARE_TEST_KILLS=50 go test -count=1 -timeout 30m -run TestKilledConsumer ./pkg/cli
 
 cover: ## how much of the code the tests reach
 	go test -coverpkg=./... -coverprofile=cover.prof ./... && go tool cover -func=cover.prof | tail -n 1

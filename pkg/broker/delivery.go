@@ -13,12 +13,13 @@ import (
 // Delivery is one handing-over of a message to a consumer. Exactly one of Ack,
 // Retry and DeadLetter settles it.
 type Delivery struct {
-	Body      []byte    // the request body, byte for byte
-	MessageID string    // the callback's identity
-	Received  time.Time // when the gateway received the callback
-	Stored    time.Time // when the stream got the message: for a dead letter on another go, that go
-	Sequence  uint64    // of the message in its stream
-	Number    uint64    // of this delivery of the message, from 1
+	Body      []byte        // the request body, byte for byte
+	MessageID string        // the callback's identity
+	Received  time.Time     // when the gateway received the callback
+	Stored    time.Time     // when the stream got the message: for a dead letter on another go, that go
+	Sequence  uint64        // of the message in its stream
+	Number    uint64        // of this delivery of the message, from 1
+	AckWait   time.Duration // after which it comes again if nobody settles it
 
 	broker *Broker
 	msg    jetstream.Msg

@@ -32,7 +32,7 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 	}
 	cb.Received = d.Received
 	age := time.Since(d.Stored)
-	if deadly(r.history.number(d), age) {
+	if deadly(r.history.number(d), age, d.AckWait) {
 		return cb, true, r.neverSeen(ctx, cb, d.Number)
 	}
 	last = age >= r.giveUp

@@ -280,19 +280,26 @@ func TestADurableThatIsDeletedIsCreatedAgain(t *testing.T) {
 // without anybody settling it.
 func TestAMessageThatEndsTheProcessIsADeadLetterUnseen(t *testing.T) {
 	t.Parallel()
-	b := natstest.Broker(t)
+	server := natstest.Start(t, t.TempDir(), "")
+	b := natstest.Provisioned(t, server)
+	js := natstest.JetStream(t, server)
+	consumer, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient := consumer.CachedInfo().Config
+	impatient.AckWait = 50 * time.Millisecond
+	if _, err := js.UpdateConsumer(t.Context(), "CALLBACKS", impatient); err != nil {
+		t.Fatal(err)
+	}
 	cb := publish(t, b, "wav", failedWAV(1), time.Now())
 	durable, _, err := b.Durable(t.Context(), "wav")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 12 {
-		d, err := durable.Next(patience)
-		if err != nil || d == nil {
+		if d, err := durable.Next(patience); err != nil || d == nil {
 			t.Fatalf("delivery %v, %v", d, err)
-		}
-		if err := d.Retry(0); err != nil {
-			t.Fatal(err)
 		}
 	}
 	seen, unseen := newTally(), newTally()

@@ -28,10 +28,11 @@ const (
 )
 
 // deadly reports whether a message that is delivered for the n-th time has ended
-// its process time and again: it was delivered 12 times before, and far more
-// often than retries account for.
-func deadly(n uint64, age time.Duration) bool {
-	if n <= deadlyDeliveries {
+// the process time and again: it was delivered 12 times before, far more often
+// than retries account for, and no faster than a message comes again that nobody
+// settles, which takes its durable's ack wait.
+func deadly(n uint64, age, ackWait time.Duration) bool {
+	if n <= deadlyDeliveries || ackWait <= 0 {
 		return false
 	}
 	retries, at := uint64(0), time.Duration(0)
@@ -42,7 +43,8 @@ func deadly(n uint64, age time.Duration) bool {
 		}
 		retries++
 	}
-	return n-1-min(retries, n-1) >= unexplained
+	others := n - 1 - min(retries, n-1)
+	return others >= unexplained && others <= uint64(max(age, 0)/ackWait) //nolint:gosec // not negative
 }
 
 // calendar spreads retries out in time, so that those of many failing tasks take

@@ -17,13 +17,13 @@ func TestDeadlyIsWhatRetriesDoNotExplain(t *testing.T) {
 		"the first delivery":                       {1, 0, false},
 		"12 kills, a minute each":                  {13, 12 * time.Minute, true},
 		"11 kills, a minute each":                  {12, 11 * time.Minute, false},
-		"12 kills at once":                         {13, time.Second, true},
+		"put off 26 times in half a minute":        {27, 30 * time.Second, false},
 		"retries until the end":                    {18, 6 * time.Hour, false},
 		"retries until the end, and five restarts": {23, 6 * time.Hour, false},
 		"12 kills after two hours of retries":      {21, 2*time.Hour + 12*time.Minute, true},
 		"a very old message, killed quickly":       {60, 6 * time.Hour, true},
 	} {
-		if got := deadly(row.n, row.age); got != row.want {
+		if got := deadly(row.n, row.age, time.Minute); got != row.want {
 			t.Errorf("%s: deadly(%d, %s) = %v", name, row.n, row.age, got)
 		}
 	}
@@ -40,7 +40,7 @@ func TestDelaysFollowTheSchedule(t *testing.T) {
 			t.Errorf("delay %d is %s, want %s to %s", n, d, low, high)
 		}
 		age += d
-		if deadly(n+1, age) {
+		if deadly(n+1, age, time.Minute) {
 			t.Errorf("delivery %d after %s is taken for deadly", n+1, age)
 		}
 	}
