@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/natsd/natstest"
 )
@@ -118,15 +117,7 @@ func TestContractOfComparison(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
 	r := start(t, natstest.Provisioned(t, server))
-	conn, err := nats.Connect("", nats.InProcessServer(server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := natstest.JetStream(t, server)
 	plant := func(id, source string) uint64 {
 		msg := nats.NewMsg("callbacks.wav.complete")
 		msg.Header = nats.Header{"Nats-Msg-Id": {id}, "ce-id": {id}, "ce-source": {source}}

@@ -16,14 +16,6 @@ import (
 // maxErrorBytes bounds an error's text in a dead letter's headers.
 const maxErrorBytes = 512
 
-// What a dead letter says of its death, beside what it has in common with others.
-const (
-	headerFirstError   = "Fanfare-First-Error"
-	headerFirstFailed  = "Fanfare-First-Failed"
-	headerDied         = "Fanfare-Died"
-	headerRedeliveryOf = "Fanfare-Redelivery-Of"
-)
-
 // Death is why and when a consumer gave a message up. First and FirstAt are zero
 // if it does not know of an earlier failure.
 type Death struct {

@@ -234,7 +234,7 @@ func TestMessageWhoseDeadLetterIsDealtWithEndsAllTheSame(t *testing.T) {
 func TestDeadLetterOfAnotherMessageEndsNothing(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	b, js := natstest.Provisioned(t, server), raw(t, server)
+	b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 	publish(t, b, wav("before"))
 	die(t, durable(t, b, "wav"))
 	if err := js.DeleteStream(t.Context(), "CALLBACKS"); err != nil {
@@ -255,7 +255,7 @@ func TestDeadLetterOfAnotherMessageEndsNothing(t *testing.T) {
 func TestMessageWhoseDeadLetterIsNotStoredComesAgain(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	b, js := natstest.Provisioned(t, server), raw(t, server)
+	b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 	shortAckWait(t, js, moment)
 	if err := js.DeleteStream(t.Context(), "DEAD_LETTERS"); err != nil {
 		t.Fatal(err)

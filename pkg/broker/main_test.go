@@ -41,26 +41,11 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// raw connects without fanfare, as an operator or another program does.
-func raw(tb testing.TB, server nats.InProcessConnProvider) jetstream.JetStream {
-	tb.Helper()
-	conn, err := nats.Connect("", nats.InProcessServer(server))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return js
-}
-
 // provisioned starts a server of its own, with a broker and a raw connection.
 func provisioned(tb testing.TB) (*broker.Broker, jetstream.JetStream) {
 	tb.Helper()
 	server := natstest.Start(tb, tb.TempDir(), "")
-	return natstest.Provisioned(tb, server), raw(tb, server)
+	return natstest.Provisioned(tb, server), natstest.JetStream(tb, server)
 }
 
 // wav is a callback of its own for each id.

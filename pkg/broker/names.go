@@ -54,11 +54,15 @@ const (
 	headerStage       = "ce-stage"
 	headerCode        = "ce-code"
 
-	headerReason     = "Fanfare-Reason"
-	headerReceived   = "Fanfare-Received"
-	headerDeliveries = "Fanfare-Deliveries"
-	headerLastError  = "Fanfare-Last-Error"
-	headerOrigin     = "Fanfare-Subject"
+	headerReason       = "Fanfare-Reason"
+	headerReceived     = "Fanfare-Received"
+	headerDeliveries   = "Fanfare-Deliveries"
+	headerFirstError   = "Fanfare-First-Error"
+	headerLastError    = "Fanfare-Last-Error"
+	headerFirstFailed  = "Fanfare-First-Failed"
+	headerDied         = "Fanfare-Died"
+	headerOrigin       = "Fanfare-Subject"
+	headerRedeliveryOf = "Fanfare-Redelivery-Of"
 )
 
 // Bounds that the provisioned objects have.

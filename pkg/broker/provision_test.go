@@ -28,7 +28,7 @@ func provisionTwoTypes(tb testing.TB) (*broker.Broker, jetstream.JetStream) {
 	server := natstest.Start(tb, tb.TempDir(), "")
 	b := natstest.Connect(tb, server)
 	provision(tb, b, plan())
-	return b, raw(tb, server)
+	return b, natstest.JetStream(tb, server)
 }
 
 // provision provisions and expects drifts, as sentences.
@@ -145,7 +145,7 @@ func TestStoreIsSharedWithoutBeingOverrun(t *testing.T) {
 		b := natstest.Connect(t, server)
 		provision(t, b, broker.Plan{Types: []callback.Type{"wav"}, StoreMaxBytes: size})
 		var sum int64
-		js := raw(t, server)
+		js := natstest.JetStream(t, server)
 		for _, name := range []string{"CALLBACKS", "DEAD_LETTERS", "QUARANTINE", "KV_RESULTS"} {
 			sum += streamConfig(t, js, name).MaxBytes
 		}
@@ -234,7 +234,7 @@ func TestStoreThatIsTooSmallIsRefused(t *testing.T) {
 			t.Errorf("a store of %d bytes: %v", p.StoreMaxBytes, err)
 		}
 	}
-	for name := range raw(t, server).StreamNames(t.Context()).Name() {
+	for name := range natstest.JetStream(t, server).StreamNames(t.Context()).Name() {
 		t.Errorf("stream %s was created", name)
 	}
 }
@@ -250,7 +250,7 @@ func TestPlanWithoutTypesIsRefused(t *testing.T) {
 func TestStreamOfSomebodyElseOnOurSubjectsIsNamed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	if _, err := raw(t, server).CreateStream(t.Context(), jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"callbacks.>"}}); err != nil {
+	if _, err := natstest.JetStream(t, server).CreateStream(t.Context(), jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"callbacks.>"}}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := natstest.Connect(t, server).Provision(t.Context(), plan())

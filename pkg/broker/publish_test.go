@@ -126,7 +126,7 @@ func TestLostAckIsNoDuplicate(t *testing.T) {
 	if way.lost() != 1 {
 		t.Fatal("the ack was not lost")
 	}
-	if n := messages(t, raw(t, server), "CALLBACKS"); n != 1 {
+	if n := messages(t, natstest.JetStream(t, server), "CALLBACKS"); n != 1 {
 		t.Errorf("%d messages", n)
 	}
 	if !publish(t, b, wav("t")) {
@@ -289,7 +289,7 @@ func TestServerThatComesBackGetsTheCallback(t *testing.T) {
 		}
 	}
 	// What was refused while the server was gone is not stored behind its sender's back.
-	if n := messages(t, raw(t, again), "CALLBACKS"); n != 2 {
+	if n := messages(t, natstest.JetStream(t, again), "CALLBACKS"); n != 2 {
 		t.Errorf("%d messages, want 2", n)
 	}
 }

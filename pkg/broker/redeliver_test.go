@@ -167,7 +167,7 @@ func TestReplayThatIsKilledHasOneEffect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := natstest.Start(t, t.TempDir(), "")
-			b, js := natstest.Provisioned(t, server), raw(t, server)
+			b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 			dead(t, b, "t")
 			way := &watched{InProcessConnProvider: server, before: row.before, happen: func() bool { return true }}
 			if _, err := natstest.Connect(t, way).Redeliver(within(t, moment), 1); err == nil {
@@ -188,7 +188,7 @@ func TestLostAnswerToARedeliveryIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
 	way := newLossy(server)
-	b, js := natstest.Provisioned(t, way), raw(t, server)
+	b, js := natstest.Provisioned(t, way), natstest.JetStream(t, server)
 	dead(t, b, "t")
 	way.loseNext(`"stream":"CALLBACKS"`)
 	redeliver(t, b, 1)
@@ -201,7 +201,7 @@ func TestLostAnswerToARedeliveryIsAskedForAgain(t *testing.T) {
 func TestReplayThatIsOvertakenIsDone(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	b, js := natstest.Provisioned(t, server), raw(t, server)
+	b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 	dead(t, b, "t")
 	way := &watched{InProcessConnProvider: server, before: toDelete, happen: func() bool {
 		redeliver(t, b, 1)

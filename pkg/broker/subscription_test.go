@@ -147,7 +147,7 @@ func TestCopyThatIsFasterIsFollowed(t *testing.T) {
 func TestSubscriptionThatExistsDifferent(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	b, js := natstest.Provisioned(t, server), raw(t, server)
+	b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 	rows := 0
 	for want, change := range map[string]func(*jetstream.ConsumerConfig){
 		"":                                       func(*jetstream.ConsumerConfig) {},
@@ -296,7 +296,7 @@ func TestSubscriptionFromNowMissesNothingWhenItIsLost(t *testing.T) {
 func TestSubscriptionOnAStreamThatWasReplaced(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, t.TempDir(), "")
-	b, js := natstest.Provisioned(t, server), raw(t, server)
+	b, js := natstest.Provisioned(t, server), natstest.JetStream(t, server)
 	for _, id := range []string{"a", "b", "c"} {
 		publish(t, b, wav(id))
 	}

@@ -20,19 +20,18 @@ type past struct {
 // history remembers unsettled messages by their sequence. What it has forgotten,
 // or another process knows, is taken for nothing.
 type history struct {
-	mu     sync.Mutex
-	pasts  map[uint64]past
-	memory int // how many are remembered at most
+	mu    sync.Mutex
+	pasts map[uint64]past
 }
 
-func newHistory() *history { return &history{pasts: make(map[uint64]past), memory: maxRemembered} }
+func newHistory() *history { return &history{pasts: make(map[uint64]past)} }
 
 // change remembers a message's past otherwise, and returns it.
 func (h *history) change(sequence uint64, change func(*past)) past {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p, known := h.pasts[sequence]
-	if !known && len(h.pasts) >= h.memory {
+	if !known && len(h.pasts) >= maxRemembered {
 		for other := range h.pasts {
 			delete(h.pasts, other) // any one: what it says is a help, not a record
 			break
