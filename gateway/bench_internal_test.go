@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/natsd/natstest"
 )
 
 // Bodies returns what the benchmarks send: a small finished task, and one of two
@@ -32,8 +33,18 @@ func Bodies() map[string]func(id string) []byte {
 }
 
 // BenchmarkGatewayStage measures each stage between a request and its publish
-// alone, to be held beside [BenchmarkGateway], which measures the whole.
+// alone, to be held beside [BenchmarkGateway], which measures the whole. As there,
+// a server with some callbacks lives in the process, so that the garbage collector
+// has as much to do for an allocation here as there.
 func BenchmarkGatewayStage(b *testing.B) {
+	conn := natstest.Broker(b)
+	for n := range 1000 {
+		if _, err := conn.Publish(b.Context(), callback.Callback{
+			Type: "music", TaskID: callback.TaskID(strconv.Itoa(n)), Stage: callback.Complete, Code: 200, Received: time.Now(), Body: Bodies()["music"]("1"),
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		b.Fatal(err)
