@@ -62,6 +62,20 @@ func (d *Delivery) Ack(ctx context.Context) error {
 	return nil
 }
 
+// Forgotten reports whether the server knows nothing of this delivery, and so will
+// never confirm that it is settled: it lost what it had not written when it crashed,
+// or the durable is gone. The message comes again.
+func (d *Delivery) Forgotten(ctx context.Context) (bool, error) {
+	consumer, err := d.broker.js.Consumer(ctx, d.meta.Stream, d.meta.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("broker: look up durable %s on stream %s: %w", d.meta.Consumer, d.meta.Stream, err)
+	}
+	return consumer.CachedInfo().Delivered.Stream < d.Sequence, nil
+}
+
 // Retry asks the server to deliver the message again after delay.
 func (d *Delivery) Retry(delay time.Duration) error {
 	if err := d.msg.NakWithDelay(delay); err != nil {

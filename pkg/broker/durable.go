@@ -22,28 +22,10 @@ const clientPatience = time.Second
 // ErrSilent reports that the server did not even say that no message came.
 var ErrSilent = errors.New("broker: the server does not answer")
 
-// Durable hands out the deliveries of one type.
+// Durable hands out the deliveries of one durable. [Subscription.Open] opens it.
 type Durable struct {
 	broker   *Broker
-	typ      callback.Type
 	consumer jetstream.Consumer
-}
-
-// Durable looks up the durable of a type, and creates it if it is missing: created
-// tells. The stream itself is for [Broker.Provision] to create.
-func (b *Broker) Durable(ctx context.Context, t callback.Type) (d *Durable, created bool, err error) {
-	consumer, err := b.js.Consumer(ctx, StreamCallbacks, string(t))
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = b.js.CreateConsumer(ctx, StreamCallbacks, durableConfig(t))
-		created = err == nil
-	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, false, fmt.Errorf("%w: there is no stream %s: run fanfare provision", ErrNoDurable, StreamCallbacks)
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("broker: open durable %s: %w", t, err)
-	}
-	return &Durable{broker: b, typ: t, consumer: consumer}, created, nil
 }
 
 // Next waits at most wait for one message and returns it, or nil when none came.
@@ -70,7 +52,7 @@ func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
 		return nil, d.fetchError(err)
 	}
 	if time.Since(start) >= wait+clientPatience {
-		return nil, fmt.Errorf("%w: fetch from durable %s", ErrSilent, d.typ)
+		return nil, fmt.Errorf("%w: fetch from %s", ErrSilent, d)
 	}
 	return nil, nil
 }
@@ -86,9 +68,15 @@ func (d *Durable) Reconnect() error {
 
 func (d *Durable) fetchError(err error) error {
 	if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, nats.ErrNoResponders) {
-		return fmt.Errorf("%w: %s on stream %s", ErrNoDurable, d.typ, StreamCallbacks)
+		return fmt.Errorf("%w: %s", ErrNoDurable, d)
 	}
-	return fmt.Errorf("broker: fetch from durable %s: %w", d.typ, err)
+	return fmt.Errorf("broker: fetch from %s: %w", d, err)
+}
+
+// String names the durable and its stream.
+func (d *Durable) String() string {
+	info := d.consumer.CachedInfo()
+	return "durable " + info.Name + " on stream " + info.Stream
 }
 
 // Backlog is how much a durable still has to do.

@@ -17,7 +17,7 @@ import (
 
 func durable(tb testing.TB, b *broker.Broker, t callback.Type) *broker.Durable {
 	tb.Helper()
-	d, _, err := b.Durable(tb.Context(), t)
+	d, _, err := b.OwnDurable(t).Open(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestNextTakesOnlyOne(t *testing.T) {
 func TestDurableWithoutAStream(t *testing.T) {
 	t.Parallel()
 	b := natstest.Connect(t, natstest.Start(t, t.TempDir(), ""))
-	if _, _, err := b.Durable(t.Context(), "wav"); !errors.Is(err, broker.ErrNoDurable) {
+	if _, _, err := b.OwnDurable("wav").Open(t.Context()); !errors.Is(err, broker.ErrNoDurable) {
 		t.Errorf("%v is no ErrNoDurable", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestDurableThatIsMissingIsCreated(t *testing.T) {
 	}
 	publish(t, b, wav("t"))
 	for _, want := range []bool{true, false} {
-		d, created, err := b.Durable(t.Context(), "wav")
+		d, created, err := b.OwnDurable("wav").Open(t.Context())
 		if err != nil || created != want {
 			t.Fatalf("created %v, %v, want %v", created, err, want)
 		}
@@ -153,6 +153,57 @@ func TestDurableThatIsMissingIsCreated(t *testing.T) {
 	}
 	if !reflect.DeepEqual(anew.CachedInfo().Config, provisioned.CachedInfo().Config) {
 		t.Errorf("created as %+v, provisioned as %+v", anew.CachedInfo().Config, provisioned.CachedInfo().Config)
+	}
+}
+
+func TestOwnDurableThatIsLostGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	b, js := provisioned(t)
+	own := b.OwnDurable("wav")
+	d, _, err := own.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, wav("settled"))
+	if err := next(t, d).Ack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Remember(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, wav("new"))
+	eventually(t, "created anew", func() bool {
+		if err := js.DeleteConsumer(t.Context(), "CALLBACKS", "wav"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			t.Fatal(err)
+		}
+		var created bool
+		d, created, err = own.Open(t.Context())
+		return err == nil && created
+	})
+	if got := next(t, d); got.MessageID != wav("new").MessageID() {
+		t.Errorf("%s comes again", got.MessageID)
+	}
+}
+
+// What an operator set is for Provision to report, and for the operator to keep.
+func TestOwnDurableThatDiffersIsUsedAsItIs(t *testing.T) {
+	t.Parallel()
+	b, js := provisioned(t)
+	consumer, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := consumer.CachedInfo().Config
+	config.AckWait = 5 * time.Minute
+	if _, err := js.UpdateConsumer(t.Context(), "CALLBACKS", config); err != nil {
+		t.Fatal(err)
+	}
+	own := b.OwnDurable("wav")
+	if _, created, err := own.Open(t.Context()); err != nil || created {
+		t.Errorf("created %v, %v", created, err)
+	}
+	if got := own.AckWait(); got != config.AckWait {
+		t.Errorf("its ack wait is %s, want %s", got, config.AckWait)
 	}
 }
 
@@ -216,7 +267,7 @@ func TestServerThatIsGoneIsAnotherErrorThanNoDurable(t *testing.T) {
 	if took := time.Since(begun); took > patience/3 {
 		t.Errorf("took %s", took)
 	}
-	if _, _, err := b.Durable(within(t, moment), "wav"); err == nil || errors.Is(err, broker.ErrNoDurable) {
+	if _, _, err := b.OwnDurable("wav").Open(within(t, moment)); err == nil || errors.Is(err, broker.ErrNoDurable) {
 		t.Errorf("looking it up: %v", err)
 	}
 }

@@ -40,20 +40,30 @@ type SubscriptionOptions struct {
 	AckWait time.Duration // without a sign of life, until a delivery goes to another copy
 }
 
-// Subscription is a durable of a service's own, <service>_<type>: as no type has a
-// "_", it is never one of fanfare's. It has no part in dead letters on another go.
+// Subscription is a durable that is there whenever it is opened: one that was lost is
+// created again where it was.
 type Subscription struct {
 	broker *Broker
 	stream string
 	config jetstream.ConsumerConfig
+	own    bool // fanfare's: where it differs is what [Broker.Provision] reports, and an operator's to decide
 
 	mu       sync.Mutex
 	consumer jetstream.Consumer // nil until it was first opened
+	ackWait  time.Duration      // of the durable, as it then was
 	born     time.Time          // of the stream, as it was then
 	floor    uint64             // up to which the durable is known to have settled everything
 }
 
-// Subscription describes a durable. [Subscription.Open] makes sure that it exists.
+// OwnDurable describes the durable of fanfare's own consumer of a type, which has the
+// type's name.
+func (b *Broker) OwnDurable(t callback.Type) *Subscription {
+	return &Subscription{broker: b, stream: StreamCallbacks, ackWait: ackWait, config: durableConfig(t), own: true}
+}
+
+// Subscription describes a durable of a service's own, <service>_<type>: as no type
+// has a "_", it is never one of fanfare's. It has no part in dead letters on another
+// go.
 func (b *Broker) Subscription(o SubscriptionOptions) (*Subscription, error) {
 	if err := CheckService(o.Service); err != nil {
 		return nil, err
@@ -61,7 +71,7 @@ func (b *Broker) Subscription(o SubscriptionOptions) (*Subscription, error) {
 	if _, err := callback.ParseType(string(o.Type)); err != nil {
 		return nil, err
 	}
-	s := &Subscription{broker: b, stream: StreamCallbacks, config: jetstream.ConsumerConfig{
+	s := &Subscription{broker: b, stream: StreamCallbacks, ackWait: o.AckWait, config: jetstream.ConsumerConfig{
 		Durable:       o.Service + "_" + string(o.Type),
 		Description:   "The " + string(o.Type) + " callbacks for " + o.Service,
 		FilterSubject: callbacksOf(o.Type),
@@ -86,9 +96,17 @@ func (b *Broker) Subscription(o SubscriptionOptions) (*Subscription, error) {
 // Name is the durable's.
 func (s *Subscription) Name() string { return s.config.Durable }
 
+// AckWait is how long the durable bears no sign of life, before a delivery goes to
+// another copy.
+func (s *Subscription) AckWait() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ackWait
+}
+
 // Open looks the durable up, creates it if it is missing, and changes nothing that
-// exists: what differs is an [ErrDiffers] that names each setting. A durable that
-// was lost since it was last opened goes on where it is known to have been. created
+// exists: where a service's differs, that is an [ErrDiffers] that names each setting.
+// The stream is for [Broker.Provision] to create. A durable that was lost since it was last opened goes on where it is known to have been. created
 // tells whether it was missing.
 func (s *Subscription) Open(ctx context.Context) (d *Durable, created bool, err error) {
 	s.mu.Lock()
@@ -106,11 +124,13 @@ func (s *Subscription) Open(ctx context.Context) (d *Durable, created bool, err 
 		return nil, false, err
 	}
 	info := consumer.CachedInfo()
-	if err := s.differs(info.Config); err != nil {
-		return nil, false, err
+	if !s.own {
+		if err := s.differs(info.Config); err != nil {
+			return nil, false, err
+		}
 	}
-	s.consumer, s.born, s.floor = consumer, born, info.AckFloor.Stream
-	return &Durable{broker: s.broker, typ: callback.Type(s.Name()), consumer: consumer}, created, nil
+	s.consumer, s.born, s.floor, s.ackWait = consumer, born, info.AckFloor.Stream, info.Config.AckWait
+	return &Durable{broker: s.broker, consumer: consumer}, created, nil
 }
 
 func (s *Subscription) lookUpOrCreate(ctx context.Context, stream jetstream.Stream, born time.Time) (consumer jetstream.Consumer, created bool, err error) {

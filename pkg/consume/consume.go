@@ -9,9 +9,9 @@ package consume
 
 import (
 	"context"
-	"errors"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/deliver"
 	"fanfare/pkg/media"
 )
 
@@ -42,16 +42,5 @@ type Delivery struct {
 // same callback again.
 type Handler func(ctx context.Context, d Delivery) error
 
-// permanentError marks an error that another delivery cannot mend.
-type permanentError struct{ error }
-
-// Unwrap returns the error that was marked.
-func (e permanentError) Unwrap() error { return e.error }
-
-// Permanent marks an error as one that another delivery cannot mend.
-func Permanent(err error) error { return permanentError{err} }
-
-func permanent(err error) bool {
-	var p permanentError
-	return errors.As(err, &p)
-}
+// Permanent marks an error as one that another delivery cannot mend. Nil stays nil.
+func Permanent(err error) error { return deliver.Permanent(err) }

@@ -4,18 +4,23 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/deliver"
 )
 
 // deliver takes one delivery through the whole line: decode, handle, settle.
-func (r *Runner) deliver(ctx context.Context, w *worker, d *broker.Delivery) {
+func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
+	w := r.progress.begin()
+	defer r.progress.end(w)
 	start := time.Now()
 	cb, last, err := r.insist(ctx, w, d)
 	v, reason := judge(err, last)
+	if v == verdictRetry {
+		r.calendar.took(time.Since(start)) // its next one takes as long, as far as anyone can tell
+	}
 	v, settled := r.settle(context.WithoutCancel(ctx), d, decision{v, reason, err})
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
@@ -36,7 +41,9 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 		return cb, true, r.neverSeen(ctx, cb, d.Number)
 	}
 	last = age >= r.giveUp
-	return cb, last, r.safely(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+	return cb, last, deliver.Safely(r.logger, d, func() error {
+		return r.handler(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+	})
 }
 
 // neverSeen gives up a callback that the handler does not get to see.
@@ -47,18 +54,6 @@ func (r *Runner) neverSeen(ctx context.Context, cb callback.Callback, deliveries
 		}
 	}
 	return fmt.Errorf("%w: delivered %d times", errDeadly, deliveries-1)
-}
-
-// safely makes an error of a handler's panic, which costs its own delivery and no
-// other.
-func (r *Runner) safely(ctx context.Context, d Delivery) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("consume: handler panicked: %v", p)
-			r.logger.Error("handler panicked", "message_id", d.Callback.MessageID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
-	return r.handler(ctx, d)
 }
 
 // line is what there is to say about one delivery.

@@ -6,6 +6,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/deliver"
 	"fanfare/pkg/media"
 )
 
@@ -31,7 +32,7 @@ func (r *Runner) insist(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 		}
 	}()
 	for r.stuck(ctx, err) {
-		if ended := pause(ctx, probePause); ended != nil {
+		if ended := deliver.Pause(ctx, probePause); ended != nil {
 			return cb, last, errors.Join(err, ended)
 		}
 		if r.storable(ctx) {

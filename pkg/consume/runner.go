@@ -5,30 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/deliver"
 )
 
 const (
-	fetchWait     = 2 * time.Second  // for one message; a shutdown waits as long for what is just being handed over
-	handBackDelay = fetchWait        // by then this process asks for nothing any more
-	inProgress    = 20 * time.Second // between signs of life; the durable waits 60 s
-	settleWait    = 30 * time.Second // for insisting on an ack or a dead letter
-	ackWait       = 5 * time.Second  // for one ack's confirmation
-	ackPause      = 250 * time.Millisecond
-	fetchPause    = time.Second      // after a fetch that failed
-	openPauseMax  = 30 * time.Second // between looks for a durable that cannot be had; 1 s at first
-	maxSilence    = 20 * time.Second // of the server towards every fetch, before another connection is made
+	settleWait    = 30 * time.Second // for insisting on a dead letter
 	probePause    = 5 * time.Second  // between looks at an archive or results that cannot be written
-	maxWorkers    = 256              // the durable takes 512 waiting requests, from all processes
 	defaultGiveUp = 6 * time.Hour
 )
 
@@ -68,8 +56,8 @@ func (o *Options) validate() error {
 		return errors.New("consume: Contract is missing")
 	case o.Handler == nil:
 		return errors.New("consume: Handler is missing")
-	case o.Workers < 0 || o.Workers > maxWorkers:
-		return fmt.Errorf("consume: %d workers: want 1 to %d", o.Workers, maxWorkers)
+	case o.Workers < 0 || o.Workers > deliver.MaxWorkers:
+		return fmt.Errorf("consume: %d workers: want 1 to %d", o.Workers, deliver.MaxWorkers)
 	}
 	if o.Workers == 0 {
 		o.Workers = 8
@@ -93,24 +81,17 @@ type Runner struct {
 	probe    func(context.Context) error
 	unseen   func(context.Context, callback.Callback) error
 	giveUp   time.Duration
-	drain    time.Duration
-	workers  []*worker
+	loop     *deliver.Loop
 	progress progress
-	source   source
-	inHand   inHand
 	calendar *calendar
 	history  *history
-	retries  *semaphore.Weighted // workers that may handle retries
+	retries  *retries
 }
 
 // New validates the options. Run starts the work.
 func New(o Options) (*Runner, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
-	}
-	workers := make([]*worker, o.Workers)
-	for i := range workers {
-		workers[i] = new(worker)
 	}
 	r := &Runner{
 		logger:   o.Logger,
@@ -121,130 +102,59 @@ func New(o Options) (*Runner, error) {
 		probe:    o.Probe,
 		unseen:   o.Unseen,
 		giveUp:   o.GiveUp,
-		drain:    o.Drain,
-		workers:  workers,
+		progress: progress{free: o.Workers, busy: make(map[*worker]struct{})},
 		calendar: newCalendar(o.Workers),
 		history:  newHistory(),
-		retries:  semaphore.NewWeighted(int64(retryWorkers(o.Workers))),
+		retries:  &retries{free: retryWorkers(o.Workers)},
 	}
-	r.source.trouble = newTrouble()
+	r.loop = deliver.New(deliver.Options{
+		Logger:       o.Logger,
+		Subscription: o.Broker.OwnDurable(o.Contract.Type),
+		Workers:      o.Workers,
+		Drain:        o.Drain,
+		Deliver:      r.takeUp,
+	})
 	return r, nil
 }
 
 // Run works until ctx ends. Then it fetches nothing more, and deliveries in hand
 // have Drain to finish; what does not is handed back for another process.
 func (r *Runner) Run(ctx context.Context) error {
-	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.drain, cancel) })
-	defer stop()
-
-	var workers, living sync.WaitGroup
-	done := make(chan struct{})
-	living.Go(func() { r.keepAlive(done) })
-	for _, w := range r.workers {
-		workers.Go(func() { r.work(ctx, working, w) })
-	}
-	workers.Wait()
-	close(done)
-	living.Wait()
-	return nil
+	ended := context.AfterFunc(ctx, r.giveBackWaiting)
+	defer ended()
+	err := r.loop.Run(ctx)
+	r.giveBackWaiting() // what a worker added meanwhile
+	return err
 }
 
-// work is one worker's loop: it asks for a message only when it can take one.
-// working outlives ctx, so that what is in hand can be finished.
-func (r *Runner) work(ctx, working context.Context, w *worker) {
-	for ctx.Err() == nil {
-		d, err := r.fetch(ctx)
-		switch {
-		case err != nil:
-			_ = pause(ctx, fetchPause) // the loop's condition sees its end
-		case d == nil || !r.inHand.take(d):
-			// nothing came, or what came again is still being handled
-		default:
-			r.takeUp(ctx, working, w, d)
-			r.inHand.release(d)
-		}
+// giveBackWaiting gives the retries back that wait for a worker.
+func (r *Runner) giveBackWaiting() {
+	for _, retry := range r.retries.clear() {
+		r.loop.GiveBack(retry.delivery, deliver.HandBackDelay)
+		retry.done()
 	}
 }
 
-// takeUp handles a delivery, unless the end has come, or it is a retry and retries
-// have all the workers that they may have.
-func (r *Runner) takeUp(ctx, working context.Context, w *worker, d *broker.Delivery) {
-	retry := d.Number > 1
-	switch {
-	case ctx.Err() != nil:
-		r.giveBack(d, handBackDelay) // for another process
+// takeUp handles a delivery. A retry waits while retries have all the workers that
+// they may have; whichever of these is free next takes it.
+func (r *Runner) takeUp(ctx context.Context, d *broker.Delivery, done func()) {
+	if d.Number == 1 {
+		defer done()
+		r.deliver(ctx, d)
 		return
-	case retry && !r.retries.TryAcquire(1):
+	}
+	if !r.retries.add(retry{d, done}) {
 		r.history.putOff(d.Sequence)
-		r.giveBack(d, r.calendar.book(time.Now(), time.Second))
-		return
+		r.loop.GiveBack(d, r.calendar.book(time.Now(), time.Second))
+		done()
 	}
-	w.begin()
-	start := time.Now()
-	r.deliver(working, w, d)
-	w.end()
-	if retry {
-		r.calendar.took(time.Since(start))
-		r.retries.Release(1)
-	}
-}
-
-// giveBack gives a delivery back to its durable, unhandled.
-func (r *Runner) giveBack(d *broker.Delivery, delay time.Duration) {
-	if err := d.Retry(delay); err != nil {
-		r.logger.Warn("message not given back", "message_id", d.MessageID, "error", err)
-	}
-}
-
-// keepAlive tells the server what is being worked on, until done.
-func (r *Runner) keepAlive(done <-chan struct{}) {
-	ticker := time.NewTicker(inProgress)
-	defer ticker.Stop()
 	for {
-		select {
-		case <-done:
+		next, ok := r.retries.begin()
+		if !ok {
 			return
-		case <-ticker.C:
-			for _, d := range r.inHand.all() {
-				if err := d.InProgress(); err != nil {
-					r.logger.Warn("no sign of life given", "message_id", d.MessageID, "error", err)
-				}
-			}
 		}
+		r.deliver(ctx, next.delivery)
+		next.done()
+		r.retries.end()
 	}
-}
-
-// inHand knows the deliveries that are being handled, by their sequence: a
-// message that comes again meanwhile, since signs of life were lost, is not
-// handled twice.
-type inHand struct {
-	mu         sync.Mutex
-	deliveries map[uint64]*broker.Delivery
-}
-
-func (h *inHand) take(d *broker.Delivery) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, taken := h.deliveries[d.Sequence]; taken {
-		return false
-	}
-	if h.deliveries == nil {
-		h.deliveries = make(map[uint64]*broker.Delivery)
-	}
-	h.deliveries[d.Sequence] = d
-	return true
-}
-
-func (h *inHand) release(d *broker.Delivery) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.deliveries, d.Sequence)
-}
-
-func (h *inHand) all() []*broker.Delivery {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Collect(maps.Values(h.deliveries))
 }

@@ -293,7 +293,7 @@ func TestAMessageThatEndsTheProcessIsADeadLetterUnseen(t *testing.T) {
 		t.Fatal(err)
 	}
 	cb := publish(t, b, "wav", failedWAV(1), time.Now())
-	durable, _, err := b.Durable(t.Context(), "wav")
+	durable, _, err := b.OwnDurable("wav").Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,10 +66,7 @@ func newCalendar(workers int) *calendar {
 	return &calendar{capacity: time.Duration(retryWorkers(workers)) * time.Second, booked: make(map[int64]time.Duration)}
 }
 
-// retryWorkers is how many of the workers may handle retries at the same time.
-func retryWorkers(workers int) int { return max(workers/2, 1) }
-
-// took tells how long a retry has taken.
+// took tells how long a delivery took that is to be retried.
 func (c *calendar) took(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

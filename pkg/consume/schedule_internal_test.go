@@ -118,15 +118,3 @@ func TestADeliveryThatIsPutOffDoesNotCount(t *testing.T) {
 		t.Errorf("of a message that was never put off, delivery 5 counts as %d", got)
 	}
 }
-
-func TestAMessageInHandIsNotTakenTwice(t *testing.T) {
-	t.Parallel()
-	var h inHand
-	one, again, two := &broker.Delivery{Sequence: 1}, &broker.Delivery{Sequence: 1}, &broker.Delivery{Sequence: 2}
-	if !h.take(one) || h.take(again) || !h.take(two) || len(h.all()) != 2 {
-		t.Error("want 1 taken once, and 2")
-	}
-	if h.release(one); !h.take(again) {
-		t.Error("want 1 taken again")
-	}
-}

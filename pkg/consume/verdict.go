@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/deliver"
 	"fanfare/pkg/media"
 )
 
@@ -41,7 +42,7 @@ func judge(err error, last bool) (v verdict, reason string) {
 		return verdictDeadLetter, reasonInvalid
 	case errors.Is(err, errDeadly):
 		return verdictDeadLetter, reasonDeadly
-	case permanent(err):
+	case deliver.IsPermanent(err):
 		return verdictDeadLetter, reasonPermanent
 	case last && !ours(err):
 		return verdictDeadLetter, reasonGaveUp
@@ -70,7 +71,7 @@ func (r *Runner) settle(ctx context.Context, d *broker.Delivery, what decision) 
 	switch what.verdict {
 	case verdictAck:
 		r.history.forget(d.Sequence)
-		return verdictAck, r.ack(ctx, d)
+		return verdictAck, r.loop.Ack(ctx, d)
 	case verdictDeadLetter:
 		err := r.bury(ctx, d, what)
 		if err == nil {
@@ -93,7 +94,7 @@ func (r *Runner) settle(ctx context.Context, d *broker.Delivery, what decision) 
 // longer if the media host asks for it or many other retries come then.
 func (r *Runner) delay(n uint64, err error) time.Duration {
 	if errors.Is(err, context.Canceled) {
-		return handBackDelay // our own shutdown: another process may take it
+		return deliver.HandBackDelay // our own shutdown: another process may take it
 	}
 	delay := jittered(step(n))
 	if fetch, ok := errors.AsType[*media.FetchError](err); ok {
@@ -108,26 +109,4 @@ func (r *Runner) bury(ctx context.Context, d *broker.Delivery, what decision) er
 	defer cancel()
 	first := r.history.failed(d.Sequence, what.err, time.Now())
 	return d.DeadLetter(ctx, r.contract.Type, broker.Death{Reason: what.reason, First: first.err, FirstAt: first.at, Last: what.err})
-}
-
-// ack insists, since a message that is not acked is handled twice.
-func (r *Runner) ack(ctx context.Context, d *broker.Delivery) error {
-	for deadline := time.Now().Add(settleWait); ; {
-		once, cancel := context.WithTimeout(ctx, ackWait)
-		err := d.Ack(once)
-		cancel()
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-		_ = pause(ctx, ackPause) // ctx outlives the runner
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

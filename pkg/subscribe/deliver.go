@@ -2,12 +2,12 @@ package subscribe
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/deliver"
 )
 
 // verdict is what becomes of a message.
@@ -22,35 +22,28 @@ const (
 // deliverer takes deliveries through handling and settling.
 type deliverer struct {
 	logger   *slog.Logger
+	loop     *deliver.Loop
 	handle   func(context.Context, *broker.Delivery) error
-	ackWait  time.Duration // of the durable
 	maxDelay time.Duration // before another delivery
 }
 
 func (v *deliverer) deliver(ctx context.Context, d *broker.Delivery) {
 	start := time.Now()
-	err := v.attend(ctx, d)
+	err := deliver.Safely(v.logger, d, func() error { return v.handle(ctx, d) })
 	verdict, settled := v.settle(ctx, d, err)
 	v.log(ctx, d, verdict, time.Since(start), err, settled)
-}
-
-// attend handles the delivery, with signs of life to the server.
-func (v *deliverer) attend(ctx context.Context, d *broker.Delivery) error {
-	stop := keepAlive(v.logger, d, v.ackWait/3)
-	defer stop()
-	return safely(v.logger, d, func() error { return v.handle(ctx, d) })
 }
 
 // settle tells the server what becomes of the message. What fails because its time
 // at shutdown is over goes to another copy at once.
 func (v *deliverer) settle(ctx context.Context, d *broker.Delivery, err error) (verdict, error) {
-	switch _, permanent := errors.AsType[permanentError](err); {
+	switch {
 	case err == nil:
-		return verdictAck, ack(context.WithoutCancel(ctx), d, v.ackWait/2)
-	case permanent:
+		return verdictAck, v.loop.Ack(context.WithoutCancel(ctx), d)
+	case deliver.IsPermanent(err):
 		return verdictTerm, d.Term(err.Error())
 	case ctx.Err() != nil:
-		return verdictRetry, d.Retry(handBackDelay)
+		return verdictRetry, d.Retry(deliver.HandBackDelay)
 	default:
 		return verdictRetry, d.Retry(delay(d.Number, v.maxDelay))
 	}

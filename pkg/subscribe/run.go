@@ -2,10 +2,10 @@ package subscribe
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/deliver"
 )
 
 // The longest waits before another delivery.
@@ -25,32 +25,20 @@ func (s *Subscriber) run(ctx context.Context, o broker.SubscriptionOptions, hand
 	if o.Results {
 		workers, maxDelay, what = 1, maxResultDelay, "results"
 	}
-	logger := s.options.Logger.With("durable", subscription.Name(), "of", what)
-	d := &deliverer{logger: logger, handle: handle, ackWait: s.options.AckWait, maxDelay: maxDelay}
-	l := &loop{
-		source:  source{logger: logger, open: subscription.Open},
-		workers: workers,
-		drain:   s.options.Drain,
-		deliver: d.deliver,
-	}
-	if o.Results {
-		l.deliver = func(ctx context.Context, delivery *broker.Delivery) {
-			delivery.MessageID = delivery.ResultKey() // a result has no other
+	logger := s.options.Logger.With("of", what)
+	d := &deliverer{logger: logger.With("durable", subscription.Name()), handle: handle, maxDelay: maxDelay}
+	d.loop = deliver.New(deliver.Options{
+		Logger:       logger,
+		Subscription: subscription,
+		Workers:      workers,
+		Drain:        s.options.Drain,
+		Deliver: func(ctx context.Context, delivery *broker.Delivery, done func()) {
+			defer done()
+			if o.Results {
+				delivery.MessageID = delivery.ResultKey() // a result has no other
+			}
 			d.deliver(ctx, delivery)
-		}
-	}
-	remembering, stop := context.WithCancel(ctx)
-	var group sync.WaitGroup
-	group.Go(func() { remember(remembering, subscription, s.options.AckWait/2) })
-	defer group.Wait()
-	defer stop()
-	return l.run(ctx)
-}
-
-// remember looks now and then how far the durable has come: if it is lost, what
-// was settled since then comes again.
-func remember(ctx context.Context, s *broker.Subscription, every time.Duration) {
-	for pause(ctx, every) == nil {
-		_ = s.Remember(ctx) // trouble with the server is for the fetches to tell
-	}
+		},
+	})
+	return d.loop.Run(ctx)
 }

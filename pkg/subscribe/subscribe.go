@@ -17,6 +17,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/deliver"
 	"fanfare/pkg/result"
 )
 
@@ -36,7 +37,6 @@ type Options struct {
 var errNoHandler = errors.New("subscribe: handle is missing")
 
 const (
-	maxWorkers     = 256 // a durable takes 512 waiting requests, from all copies
 	defaultAckWait = time.Minute
 	minAckWait     = 100 * time.Millisecond
 	defaultDrain   = 30 * time.Second
@@ -61,8 +61,8 @@ func (o *Options) validate() error {
 		return errors.New("subscribe: Logger is missing")
 	case o.Broker == nil:
 		return errors.New("subscribe: Broker is missing")
-	case o.Workers < 0 || o.Workers > maxWorkers:
-		return fmt.Errorf("subscribe: %d workers: want 1 to %d", o.Workers, maxWorkers)
+	case o.Workers < 0 || o.Workers > deliver.MaxWorkers:
+		return fmt.Errorf("subscribe: %d workers: want 1 to %d", o.Workers, deliver.MaxWorkers)
 	case o.AckWait != 0 && o.AckWait < minAckWait:
 		return fmt.Errorf("subscribe: ack wait of %s: want at least %s", o.AckWait, minAckWait)
 	case o.Drain < 0:
@@ -172,19 +172,8 @@ func (s *Subscriber) contract(t callback.Type) (*callback.Contract, error) {
 	return nil, fmt.Errorf("subscribe: there is no type %q, only %v", t, s.options.Contracts.Types())
 }
 
-// permanentError marks an error that another delivery cannot mend.
-type permanentError struct{ error }
-
-// Unwrap returns the error that was marked.
-func (e permanentError) Unwrap() error { return e.error }
-
 // Permanent marks an error as one that another delivery cannot mend. Nil stays nil.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return permanentError{err}
-}
+func Permanent(err error) error { return deliver.Permanent(err) }
 
 // unreadable is the error of a message that the handler cannot be shown.
 func unreadable(err error) error { return Permanent(fmt.Errorf("subscribe: %w", err)) }

@@ -35,7 +35,7 @@ func TestBrokerIsProvisionedForEveryType(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 	for _, typ := range contracts.Types() {
-		if _, created, err := b.Durable(t.Context(), typ); err != nil || created {
+		if _, created, err := b.OwnDurable(typ).Open(t.Context()); err != nil || created {
 			t.Errorf("%s: created only now: %v, %v", typ, created, err)
 		}
 	}

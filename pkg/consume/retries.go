@@ -1,0 +1,80 @@
+package consume
+
+import (
+	"sync"
+
+	"fanfare/pkg/broker"
+)
+
+// Bounds of the retries that wait in memory for a worker.
+const (
+	maxWaiting      = 2048
+	maxWaitingBytes = 32 << 20
+)
+
+// retry is a delivery that is not its message's first.
+type retry struct {
+	delivery *broker.Delivery
+	done     func()
+}
+
+// retries keeps the retries of many failing tasks to half of the workers, so that a
+// fresh message finds one that is free. What comes when those are busy waits, for to
+// give it back would use a delivery up.
+type retries struct {
+	mu      sync.Mutex
+	free    int // workers that may take a retry
+	waiting []retry
+	bytes   int // of waiting bodies
+}
+
+// retryWorkers is how many of the workers may handle retries at the same time.
+func retryWorkers(workers int) int { return max(workers/2, 1) }
+
+// add puts a retry in the queue, unless that is full.
+func (q *retries) add(r retry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) >= maxWaiting || q.bytes+len(r.delivery.Body) > maxWaitingBytes {
+		return false
+	}
+	q.waiting = append(q.waiting, r)
+	q.bytes += len(r.delivery.Body)
+	return true
+}
+
+// begin takes the oldest retry for a worker, if there is one and a worker may take
+// it. Then end must be called.
+func (q *retries) begin() (r retry, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.free == 0 || len(q.waiting) == 0 {
+		return retry{}, false
+	}
+	q.free--
+	return q.pop(), true
+}
+
+func (q *retries) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free++
+}
+
+// clear empties the queue.
+func (q *retries) clear() (left []retry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) > 0 {
+		left = append(left, q.pop())
+	}
+	return left
+}
+
+func (q *retries) pop() retry {
+	r := q.waiting[0]
+	q.waiting[0] = retry{}
+	q.waiting = q.waiting[1:]
+	q.bytes -= len(r.delivery.Body)
+	return r
+}
