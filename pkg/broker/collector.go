@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,7 +68,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	gauge(c.connected, 1)
-	for _, name := range []string{StreamCallbacks, StreamQuarantine, StreamDeadLetters, streamResults} {
+	for _, name := range []string{StreamCallbacks, StreamQuarantine, StreamDeadLetters, StreamTasks, streamResults, streamTasksState} {
 		stream, err := c.broker.js.Stream(ctx, name)
 		if err != nil {
 			c.logger.Warn("stream not measured", "stream", name, "error", err)
@@ -93,8 +94,5 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 
 // label names a stream as its users know it.
 func label(stream string) string {
-	if stream == streamResults {
-		return BucketResults
-	}
-	return stream
+	return strings.TrimPrefix(stream, "KV_")
 }

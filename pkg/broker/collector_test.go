@@ -70,6 +70,12 @@ func TestCollectorSaysHowThingsStand(t *testing.T) {
 		"stream_bytes stream=DEAD_LETTERS":     0,
 		"stream_bytes stream=QUARANTINE":       0,
 		"stream_bytes stream=RESULTS":          float64(bytesOf(t, js, "KV_RESULTS")),
+		"stream_messages stream=TASKS":         0,
+		"stream_messages stream=TASKS_STATE":   0,
+		"stream_max_bytes stream=TASKS":        1 << 20,
+		"stream_max_bytes stream=TASKS_STATE":  3 << 20,
+		"stream_bytes stream=TASKS":            0,
+		"stream_bytes stream=TASKS_STATE":      0,
 		"consumer_pending type=wav":            1,
 		"consumer_pending type=music":          0,
 		"consumer_ack_pending type=wav":        2,
@@ -109,7 +115,7 @@ func bytesOf(tb testing.TB, js jetstream.JetStream, name string) uint64 {
 func TestCollectorOfNoTypesTellsOfTheStreams(t *testing.T) {
 	t.Parallel()
 	b, _ := provisionTwoTypes(t)
-	if got := gather(t, b.Collector(nil)); len(got) != 13 || got["broker_connected"] != 1 {
+	if got := gather(t, b.Collector(nil)); len(got) != 19 || got["broker_connected"] != 1 {
 		t.Errorf("metrics %v", got)
 	}
 }
@@ -164,7 +170,7 @@ func TestCollectorOfAServerWithoutStreamsTellsWhatItCan(t *testing.T) {
 func TestCollectorTellsOfTheDurablesThatThereAre(t *testing.T) {
 	t.Parallel()
 	b, _ := provisionTwoTypes(t)
-	if got := gather(t, b.Collector([]callback.Type{"wav", "lyrics"})); len(got) != 13+4 {
+	if got := gather(t, b.Collector([]callback.Type{"wav", "lyrics"})); len(got) != 19+4 {
 		t.Errorf("metrics %v", got)
 	}
 }

@@ -31,7 +31,7 @@ const (
 // that came from elsewhere, contradicts nothing.
 func (b *Broker) compare(ctx context.Context, cb callback.Callback, sequence uint64, again bool) Published {
 	stored, ok := b.lookup(ctx, sequence)
-	if !ok || stored.Header.Get(headerSource) != source(cb.Type) || stored.Header.Get(headerID) != cb.MessageID() {
+	if !ok || stored.Header.Get(headerSource) != source(cb) || stored.Header.Get(headerID) != cb.MessageID() {
 		return Duplicate
 	}
 	switch {

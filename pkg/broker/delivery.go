@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/callback"
 )
 
 // Delivery is one handing-over of a message to a consumer. Exactly one of Ack,
 // Retry and DeadLetter settles it.
 type Delivery struct {
+	Type      callback.Type // of the callback or of the task, by the subject
 	Body      []byte        // the request body, byte for byte
 	MessageID string        // the callback's identity
 	Received  time.Time     // when the gateway received the callback
+	Polled    bool          // the provider was asked for the callback; false: it called
 	Stored    time.Time     // when the stream got the message: for a dead letter on another go, that go
 	Sequence  uint64        // of the message in its stream
 	Number    uint64        // of this delivery of the message, from 1
@@ -31,7 +36,11 @@ func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: delivery on %s: %w", msg.Subject(), err)
 	}
+	_, rest, _ := strings.Cut(msg.Subject(), ".")
+	typ, _, _ := strings.Cut(rest, ".")
 	return &Delivery{
+		Type:      callback.Type(typ),
+		Polled:    strings.HasPrefix(msg.Headers().Get(headerSource), sourcePolls),
 		Body:      msg.Data(),
 		MessageID: msg.Headers().Get(headerID),
 		Received:  received(msg.Headers(), meta.Timestamp),

@@ -169,7 +169,9 @@ func TestChangedPlanIsReportedForEveryObject(t *testing.T) {
 		"stream CALLBACKS: max_bytes is 62914560, fanfare would set 125829120",
 		"stream DEAD_LETTERS: max_bytes is 15728640, fanfare would set 31457280",
 		"stream QUARANTINE: max_bytes is 10485760, fanfare would set 20971520",
-		"bucket RESULTS: max_bytes is 10485760, fanfare would set 20971520")
+		"stream TASKS: max_bytes is 1048576, fanfare would set 2097152",
+		"bucket RESULTS: max_bytes is 10485760, fanfare would set 20971520",
+		"bucket TASKS_STATE: max_bytes is 3145728, fanfare would set 6291456")
 	if got := streamConfig(t, js, "CALLBACKS").MaxBytes; got != 60<<20 {
 		t.Errorf("max_bytes became %d", got)
 	}
@@ -179,7 +181,9 @@ func TestChangedPlanIsReportedForEveryObject(t *testing.T) {
 		"stream CALLBACKS: num_replicas is 1, fanfare would set 3",
 		"stream DEAD_LETTERS: num_replicas is 1, fanfare would set 3",
 		"stream QUARANTINE: num_replicas is 1, fanfare would set 3",
-		"bucket RESULTS: num_replicas is 1, fanfare would set 3")
+		"stream TASKS: num_replicas is 1, fanfare would set 3",
+		"bucket RESULTS: num_replicas is 1, fanfare would set 3",
+		"bucket TASKS_STATE: num_replicas is 1, fanfare would set 3")
 }
 
 func TestDriftNamesItsParts(t *testing.T) {

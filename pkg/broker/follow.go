@@ -29,7 +29,7 @@ type Message struct {
 
 // Follow calls show for each message on the subject filter, oldest first, from
 // since on; the zero time means from now on. The filter begins with callbacks,
-// redeliver, quarantine, dead-letters or results. It returns nil when ctx ends.
+// redeliver, quarantine, dead-letters, tasks or results. It returns nil when ctx ends.
 func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, show func(Message) error) error {
 	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
@@ -126,11 +126,13 @@ func streamOf(filter string) (stream, subject string, err error) {
 		return StreamQuarantine, subject, nil
 	case tokenDeadLetters:
 		return StreamDeadLetters, subject, nil
+	case tokenTasks:
+		return StreamTasks, subject, nil
 	case resultsSubject:
 		return streamResults, resultsPrefix + "." + rest, nil
 	default:
-		return "", "", fmt.Errorf("broker: no stream holds %q: a subject begins with %s, %s, %s, %s or %s",
-			filter, tokenCallbacks, tokenRedeliver, tokenQuarantine, tokenDeadLetters, resultsSubject)
+		return "", "", fmt.Errorf("broker: no stream holds %q: a subject begins with %s, %s, %s, %s, %s or %s",
+			filter, tokenCallbacks, tokenRedeliver, tokenQuarantine, tokenDeadLetters, tokenTasks, resultsSubject)
 	}
 }
 

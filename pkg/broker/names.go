@@ -6,14 +6,18 @@ import (
 	"fanfare/pkg/callback"
 )
 
-// The streams and the bucket. A durable is named after its type.
+// The streams and the buckets. A durable is named after its type.
 const (
 	StreamCallbacks   = "CALLBACKS"
 	StreamQuarantine  = "QUARANTINE"
 	StreamDeadLetters = "DEAD_LETTERS"
+	StreamTasks       = "TASKS"
 	BucketResults     = "RESULTS"
+	BucketTasksState  = "TASKS_STATE"
 
-	streamResults = "KV_" + BucketResults // JetStream's name of the stream behind the bucket
+	// JetStream's names of the streams behind the buckets.
+	streamResults    = "KV_" + BucketResults
+	streamTasksState = "KV_" + BucketTasksState
 )
 
 // The subjects' first tokens.
@@ -22,6 +26,7 @@ const (
 	tokenRedeliver   = "redeliver"
 	tokenQuarantine  = "quarantine"
 	tokenDeadLetters = "dead-letters"
+	tokenTasks       = "tasks"
 )
 
 // AllCallbacks is the subject filter for callbacks of every type and stage.
@@ -40,6 +45,7 @@ func callbacksOf(t callback.Type) string  { return tokenCallbacks + "." + string
 func redeliverOf(t callback.Type) string  { return tokenRedeliver + "." + string(t) + ".>" }
 func quarantineOf(t callback.Type) string { return tokenQuarantine + "." + string(t) }
 func deadLetterOf(t callback.Type) string { return tokenDeadLetters + "." + string(t) }
+func tasksOf(t callback.Type) string      { return tokenTasks + "." + string(t) }
 
 // Header names: CloudEvents 1.0 in binary mode, and what a dead letter says of
 // its death.
@@ -68,7 +74,7 @@ const (
 // Bounds that the provisioned objects have.
 const (
 	callbacksMaxAge   = 7 * 24 * time.Hour
-	keptMaxAge        = 30 * 24 * time.Hour // QUARANTINE and DEAD_LETTERS
+	keptMaxAge        = 30 * 24 * time.Hour // QUARANTINE, DEAD_LETTERS, TASKS and TASKS_STATE
 	resultsMaxAge     = 90 * 24 * time.Hour
 	resultsHistory    = 8
 	duplicateWindow   = 24 * time.Hour // the provider's last retry comes after about 22 minutes

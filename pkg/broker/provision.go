@@ -10,7 +10,7 @@ import (
 	"fanfare/pkg/callback"
 )
 
-// Sizes of the store that the streams and the bucket share, in bytes.
+// Sizes of the store that the streams and the buckets share, in bytes.
 const (
 	DefaultStoreMaxBytes = 8 << 30  // on a server whose disk is not ours to look at
 	MinStoreMaxBytes     = 64 << 20 // below it, a share would hold a handful of large callbacks
@@ -21,10 +21,10 @@ const (
 type Plan struct {
 	Types         []callback.Type
 	Replicas      int   // 1
-	StoreMaxBytes int64 // DefaultStoreMaxBytes: shared by the streams and the bucket
+	StoreMaxBytes int64 // DefaultStoreMaxBytes: shared by the streams and the buckets
 }
 
-// Provision creates the streams, the durables and the bucket that are missing.
+// Provision creates the streams, the durables and the buckets that are missing.
 // It changes nothing that exists: where that differs from the plan, because an
 // operator changed it or the plan did, the differences are returned.
 func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
@@ -48,11 +48,13 @@ func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
 		}
 		drifts = append(drifts, found...)
 	}
-	found, err := b.provisionResults(ctx, plan.results())
-	if err != nil {
-		return nil, err
+	for _, want := range plan.buckets() {
+		found, err := b.provisionBucket(ctx, want)
+		if err != nil {
+			return nil, err
+		}
+		drifts = append(drifts, found...)
 	}
-	drifts = append(drifts, found...)
 	for _, t := range plan.Types {
 		found, err := b.provisionDurable(ctx, durableConfig(t))
 		if err != nil {
@@ -80,7 +82,11 @@ func (p Plan) streams() []jetstream.StreamConfig {
 	quarantine.Description = "Authentic requests that are no valid callback, or contradict one"
 	quarantine.Subjects = []string{tokenQuarantine + ".>"}
 
-	return []jetstream.StreamConfig{callbacks, deadLetters, quarantine}
+	tasks := p.stream(StreamTasks, 1)
+	tasks.Description = "Tasks that were submitted, so that their final callbacks are expected"
+	tasks.Subjects = []string{tokenTasks + ".>"}
+
+	return []jetstream.StreamConfig{callbacks, deadLetters, quarantine, tasks}
 }
 
 // stream is what all our streams have in common: nothing that was accepted is
@@ -99,8 +105,8 @@ func (p Plan) stream(name string, percent int64) jetstream.StreamConfig {
 	}
 }
 
-func (p Plan) results() jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{
+func (p Plan) buckets() []jetstream.KeyValueConfig {
+	return []jetstream.KeyValueConfig{{
 		Bucket:      BucketResults,
 		Description: "One result per task",
 		History:     resultsHistory,
@@ -108,7 +114,15 @@ func (p Plan) results() jetstream.KeyValueConfig {
 		MaxBytes:    p.share(10),
 		Storage:     jetstream.FileStorage,
 		Replicas:    p.Replicas,
-	}
+	}, {
+		Bucket:      BucketTasksState,
+		Description: "Which tasks still wait for their final callback, and what was done about it",
+		History:     1,
+		TTL:         keptMaxAge,
+		MaxBytes:    p.share(3),
+		Storage:     jetstream.FileStorage,
+		Replicas:    p.Replicas,
+	}}
 }
 
 func durableConfig(t callback.Type) jetstream.ConsumerConfig {
@@ -135,7 +149,7 @@ func (b *Broker) provisionStream(ctx context.Context, want jetstream.StreamConfi
 	return driftOfStream(stream.CachedInfo().Config, want), nil
 }
 
-func (b *Broker) provisionResults(ctx context.Context, want jetstream.KeyValueConfig) ([]Drift, error) {
+func (b *Broker) provisionBucket(ctx context.Context, want jetstream.KeyValueConfig) ([]Drift, error) {
 	bucket, err := b.js.KeyValue(ctx, want.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		bucket, err = b.js.CreateKeyValue(ctx, want)

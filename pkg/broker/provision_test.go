@@ -72,6 +72,7 @@ func TestStreamsAreProvisionedExactly(t *testing.T) {
 		{Name: "CALLBACKS", Subjects: []string{"callbacks.>", "redeliver.>"}, MaxBytes: 60 << 20, MaxAge: 7 * day},
 		{Name: "DEAD_LETTERS", Subjects: []string{"dead-letters.>"}, MaxBytes: 15 << 20, MaxAge: 30 * day},
 		{Name: "QUARANTINE", Subjects: []string{"quarantine.>"}, MaxBytes: 10 << 20, MaxAge: 30 * day},
+		{Name: "TASKS", Subjects: []string{"tasks.>"}, MaxBytes: 1 << 20, MaxAge: 30 * day},
 	} {
 		want.Storage = jetstream.FileStorage
 		want.Retention = jetstream.LimitsPolicy
@@ -91,13 +92,20 @@ func TestStreamsAreProvisionedExactly(t *testing.T) {
 	}
 }
 
-func TestBucketIsProvisionedExactly(t *testing.T) {
+func TestBucketsAreProvisionedExactly(t *testing.T) {
 	t.Parallel()
 	_, js := provisionTwoTypes(t)
-	is := streamConfig(t, js, "KV_RESULTS")
-	if is.MaxMsgsPerSubject != 8 || is.MaxAge != 90*day || is.MaxBytes != 10<<20 || is.Storage != jetstream.FileStorage ||
-		is.Discard != jetstream.DiscardNew || is.Replicas != 1 || !is.AllowDirect || !slices.Equal(is.Subjects, []string{"$KV.RESULTS.>"}) {
-		t.Errorf("the bucket's stream is %+v", is)
+	for _, want := range []struct {
+		name     string
+		history  int64
+		maxAge   time.Duration
+		maxBytes int64
+	}{{"RESULTS", 8, 90 * day, 10 << 20}, {"TASKS_STATE", 1, 30 * day, 3 << 20}} {
+		is := streamConfig(t, js, "KV_"+want.name)
+		if is.MaxMsgsPerSubject != want.history || is.MaxAge != want.maxAge || is.MaxBytes != want.maxBytes || is.Storage != jetstream.FileStorage ||
+			is.Discard != jetstream.DiscardNew || is.Replicas != 1 || !is.AllowDirect || !slices.Equal(is.Subjects, []string{"$KV." + want.name + ".>"}) {
+			t.Errorf("the stream of bucket %s is %+v", want.name, is)
+		}
 	}
 }
 
@@ -146,7 +154,7 @@ func TestStoreIsSharedWithoutBeingOverrun(t *testing.T) {
 		provision(t, b, broker.Plan{Types: []callback.Type{"wav"}, StoreMaxBytes: size})
 		var sum int64
 		js := natstest.JetStream(t, server)
-		for _, name := range []string{"CALLBACKS", "DEAD_LETTERS", "QUARANTINE", "KV_RESULTS"} {
+		for _, name := range []string{"CALLBACKS", "DEAD_LETTERS", "QUARANTINE", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
 			sum += streamConfig(t, js, name).MaxBytes
 		}
 		if sum > size || sum < size*9/10 {

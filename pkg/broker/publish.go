@@ -38,8 +38,15 @@ func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (Published, 
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// source is where callbacks of a type come from, in CloudEvents' terms.
-func source(t callback.Type) string { return "/callbacks/" + string(t) }
+// source is where a callback comes from, in CloudEvents' terms.
+func source(cb callback.Callback) string {
+	if cb.Polled {
+		return sourcePolls + string(cb.Type)
+	}
+	return "/callbacks/" + string(cb.Type)
+}
+
+const sourcePolls = "/polls/"
 
 // message is the callback as CloudEvents 1.0, binary mode: the body is the
 // request body byte for byte.
@@ -50,7 +57,7 @@ func message(cb callback.Callback) *nats.Msg {
 		headerSpecVersion: "1.0",
 		headerID:          cb.MessageID(),
 		headerType:        "fanfare.callback." + string(cb.Type) + "." + string(cb.Stage),
-		headerSource:      source(cb.Type),
+		headerSource:      source(cb),
 		headerSubject:     string(cb.TaskID),
 		headerTime:        timestamp(cb.Received),
 		headerContentType: "application/json",

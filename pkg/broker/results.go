@@ -2,70 +2,36 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
-	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
 	"fanfare/pkg/result"
 )
 
-// maxSwaps bounds how often a result is written again because another writer
-// was faster.
-const maxSwaps = 32
-
 // Results is the bucket that holds one result per task.
-type Results struct {
-	broker *Broker
-	mu     sync.Mutex
-	bucket jetstream.KeyValue // nil until it was first found
-}
+type Results struct{ bucket }
 
 // Results returns the bucket, which is looked up when it is first used.
-func (b *Broker) Results() *Results { return &Results{broker: b} }
-
-func (r *Results) open(ctx context.Context) (jetstream.KeyValue, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bucket == nil {
-		bucket, err := r.broker.js.KeyValue(ctx, BucketResults)
-		if err != nil {
-			return nil, fmt.Errorf("%w: open bucket %s: %w", ErrUnavailable, BucketResults, err)
-		}
-		r.bucket = bucket
-	}
-	return r.bucket, nil
-}
+func (b *Broker) Results() *Results { return &Results{bucket{broker: b, name: BucketResults}} }
 
 // Get returns the result of a task; found is false when there is none.
 func (r *Results) Get(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error) {
-	doc, revision, err := r.get(ctx, callback.Key(t, id, "."))
-	return doc, revision > 0, err
+	key := callback.Key(t, id, ".")
+	value, revision, err := r.get(ctx, key)
+	if err != nil || revision == 0 {
+		return doc, false, err
+	}
+	doc, err = decodeResult(key, value)
+	return doc, err == nil, err
 }
 
-// get returns the document under key and its revision, which is 0 when there is
-// none.
-func (r *Results) get(ctx context.Context, key string) (doc result.Document, revision uint64, err error) {
-	bucket, err := r.open(ctx)
-	if err != nil {
-		return doc, 0, err
+func decodeResult(key string, value []byte) (doc result.Document, err error) {
+	if err := json.Unmarshal(value, &doc); err != nil {
+		return doc, fmt.Errorf("broker: decode result %s: %w", key, err)
 	}
-	entry, err := bucket.Get(ctx, key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return doc, 0, nil
-	}
-	if err != nil {
-		return doc, 0, fmt.Errorf("%w: read result %s: %w", ErrUnavailable, key, err)
-	}
-	if err := json.Unmarshal(entry.Value(), &doc); err != nil {
-		return doc, 0, fmt.Errorf("broker: decode result %s revision %d: %w", key, entry.Revision(), err)
-	}
-	return doc, entry.Revision(), nil
+	return doc, nil
 }
 
 // Merged is what a merge did.
@@ -79,55 +45,24 @@ type Merged struct {
 // concurrent writers lose nothing.
 func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error) {
 	key := callback.Key(doc.Type, doc.TaskID, ".")
-	for range maxSwaps {
-		before, revision, err := r.get(ctx, key)
-		if err != nil {
-			return Merged{}, err
+	var merged Merged
+	err := r.change(ctx, key, func(value []byte) ([]byte, error) {
+		merged = Merged{After: doc, Changed: true}
+		if value != nil {
+			before, err := decodeResult(key, value)
+			if err != nil {
+				return nil, err
+			}
+			merged.Before = before
+			merged.After, merged.Changed = result.Merge(before, doc)
 		}
-		after, changed := doc, true
-		if revision > 0 {
-			after, changed = result.Merge(before, doc)
+		if !merged.Changed {
+			return nil, nil
 		}
-		if !changed {
-			return Merged{Before: before, After: after}, nil
-		}
-		err = r.swap(ctx, key, after, revision)
-		if err == nil {
-			return Merged{Before: before, After: after, Changed: true}, nil
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			return Merged{}, fmt.Errorf("%w: write result %s: %w", ErrUnavailable, key, err)
-		}
-		if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil { //nolint:gosec // jitter needs no secrecy
-			return Merged{}, fmt.Errorf("broker: write result %s: %w", key, err)
-		}
-	}
-	return Merged{}, fmt.Errorf("%w: write result %s: %d other writers were faster", ErrUnavailable, key, maxSwaps)
-}
-
-// swap writes doc if the key is still at revision.
-func (r *Results) swap(ctx context.Context, key string, doc result.Document, revision uint64) error {
-	value, err := doc.Encode()
+		return merged.After.Encode()
+	})
 	if err != nil {
-		return err
+		return Merged{}, err
 	}
-	bucket, err := r.open(ctx)
-	if err != nil {
-		return err
-	}
-	if revision == 0 {
-		_, err = bucket.Create(ctx, key, value)
-	} else {
-		_, err = bucket.Update(ctx, key, value, revision)
-	}
-	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
+	return merged, nil
 }

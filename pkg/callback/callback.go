@@ -22,6 +22,7 @@ type Callback struct {
 	Code     int32     // the provider's status code, as sent
 	Message  string    // the provider's text for people; hostile, of any length
 	Received time.Time // when the gateway had the whole request; zero until it says so
+	Polled   bool      // the provider was asked for it; false: it called
 	Body     []byte    // the request body, byte for byte
 }
 

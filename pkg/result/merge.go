@@ -9,6 +9,9 @@ const maxConflicts = 16
 // Merge returns what is known once next is known as well as current, and
 // whether that says more than current did.
 func Merge(current, next Document) (merged Document, changed bool) {
+	if next.unreported() && current.Outcome != Progress {
+		return current, false // what the provider did say counts
+	}
 	merged = current
 	switch {
 	case current.Statement == next.Statement:
@@ -30,12 +33,19 @@ func (d Document) States(other Document) bool {
 	return d.Statement == other.Statement
 }
 
+// unreported reports whether the document says only that nothing is known.
+func (d Document) unreported() bool {
+	return d.Failure != nil && d.Failure.Reason == NeverReported
+}
+
 func (d Document) rank() int {
 	switch {
 	case d.Outcome == Succeeded:
-		return 3
-	case d.Outcome == Failed:
+		return 4
+	case d.unreported():
 		return 2
+	case d.Outcome == Failed:
+		return 3
 	case len(d.Media) > 0:
 		return 1
 	default:
@@ -72,7 +82,7 @@ func supersede(current, next Document) Document {
 	if current.Times.Started.Before(merged.Times.Started) {
 		merged.Times.Started = current.Times.Started
 	}
-	if current.Outcome != Progress {
+	if current.Outcome != Progress && !current.unreported() {
 		merged, _ = merged.withConflict(current)
 	}
 	return merged

@@ -41,7 +41,7 @@ func TestFailureOfEveryDocumentedCode(t *testing.T) {
 		seen[row.want.Reason] = true
 	}
 	for _, reason := range result.Reasons() {
-		if !seen[reason] {
+		if !seen[reason] && reason != result.NeverReported { // which is no code's
 			t.Errorf("no code makes the reason %s", reason)
 		}
 	}

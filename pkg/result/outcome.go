@@ -71,13 +71,16 @@ const (
 	GenerationFailed   Reason = "generation_failed"
 	GenerationRefunded Reason = "generation_failed_refunded"
 	Unknown            Reason = "unknown"
+
+	// NeverReported is ours: neither a callback nor a poll said what became of it.
+	NeverReported Reason = "never_reported"
 )
 
 // Reasons returns every reason.
 func Reasons() []Reason {
 	return []Reason{
 		InvalidRequest, Timeout, ContentRejected, SourceUnavailable,
-		ProviderError, GenerationFailed, GenerationRefunded, Unknown,
+		ProviderError, GenerationFailed, GenerationRefunded, Unknown, NeverReported,
 	}
 }
 

@@ -104,6 +104,24 @@ func New(cb callback.Callback, media []Media) Document {
 	return d
 }
 
+// Unreported returns the document of a task that was submitted and of whose end
+// nothing could be learned until now. Its code is 0, which the provider did not send.
+func Unreported(t callback.Type, id callback.TaskID, submitted, now time.Time) Document {
+	d := Document{
+		Type:    t,
+		TaskID:  id,
+		Stage:   callback.Error,
+		Outcome: Failed,
+		Message: "no callback came, and the provider did not say what became of the task",
+		Failure: &Failure{Reason: NeverReported, Retryable: true},
+		Archive: None,
+		Media:   []Media{},
+		Times:   Times{Started: submitted.UTC(), Received: now.UTC()},
+	}
+	d.Statement = d.digest()
+	return d
+}
+
 // digest condenses what a callback says of its task. The code of a success is
 // left out: the provider has two for the same thing.
 func (d Document) digest() string {

@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// maxSwaps bounds how often a value is written again because another writer was
+// faster.
+const maxSwaps = 32
+
+// bucket is a key-value bucket, which is looked up when it is first used.
+type bucket struct {
+	broker *Broker
+	name   string
+
+	mu sync.Mutex
+	kv jetstream.KeyValue // nil until it was first found
+}
+
+func (k *bucket) open(ctx context.Context) (jetstream.KeyValue, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kv == nil {
+		kv, err := k.broker.js.KeyValue(ctx, k.name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: open bucket %s: %w", ErrUnavailable, k.name, err)
+		}
+		k.kv = kv
+	}
+	return k.kv, nil
+}
+
+// get returns the value under key and its revision, which is 0 when there is none.
+func (k *bucket) get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
+	kv, err := k.open(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	entry, err := kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: read %s of bucket %s: %w", ErrUnavailable, key, k.name, err)
+	}
+	return entry.Value(), entry.Revision(), nil
+}
+
+// change replaces the value under key by what next makes of it, by compare-and-set:
+// if another writer was faster, next is asked again. It gets nil where there is no
+// value, and returns nil to leave it as it is.
+func (k *bucket) change(ctx context.Context, key string, next func(value []byte) ([]byte, error)) error {
+	for range maxSwaps {
+		before, revision, err := k.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		after, err := next(before)
+		if err != nil || after == nil {
+			return err
+		}
+		err = k.swap(ctx, key, after, revision)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			return fmt.Errorf("%w: write %s of bucket %s: %w", ErrUnavailable, key, k.name, err)
+		}
+		if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil { //nolint:gosec // jitter needs no secrecy
+			return fmt.Errorf("broker: write %s of bucket %s: %w", key, k.name, err)
+		}
+	}
+	return fmt.Errorf("%w: write %s of bucket %s: %d other writers were faster", ErrUnavailable, key, k.name, maxSwaps)
+}
+
+// swap writes value if the key is still at revision.
+func (k *bucket) swap(ctx context.Context, key string, value []byte, revision uint64) error {
+	kv, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	if revision == 0 {
+		_, err = kv.Create(ctx, key, value)
+	} else {
+		_, err = kv.Update(ctx, key, value, revision)
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
