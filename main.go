@@ -24,11 +24,15 @@ type commands struct {
 	Standalone cli.Standalone `cmd:"" help:"Run broker, gateway and all consumers in one process."`
 	Gateway    cli.Gateway    `cmd:"" help:"Run the gateway alone, against a NATS server."`
 	Consumer   cli.Consumer   `cmd:"" help:"Run the consumer of one type, against a NATS server; as many copies as needed."`
+	Reconciler cli.Reconciler `cmd:"" help:"Ask the provider about tasks whose callback does not come, against a NATS server; several share the work."`
 	Provision  cli.Provision  `cmd:"" help:"Create the streams, durables and bucket that are missing; report what differs."`
 	Simulate   cli.Simulate   `cmd:"" help:"Play the provider against a gateway, and judge the results."`
 	Tail       cli.Tail       `cmd:"" help:"Follow callbacks or results as they arrive, one line each."`
 	Quarantine cli.Quarantine `cmd:"" help:"List, show, replay or delete requests that are authentic and could not be used."`
 	DeadLetter cli.DeadLetter `cmd:"" help:"List, show, replay or delete callbacks that a consumer could not process."`
+	Expect     cli.Expect     `cmd:"" help:"Announce a task that was submitted, so that its callback is expected."`
+	Tasks      cli.Tasks      `cmd:"" help:"List or show tasks that are expected to call back."`
+	Explain    cli.Explain    `cmd:"" help:"Tell all that is stored of a task, as one timeline."`
 	Archive    cli.Archive    `cmd:"" help:"Verify the archived files."`
 	URL        cli.URL        `cmd:"" name:"url" help:"Print a callback URL to give to the provider."`
 	Health     cli.Health     `cmd:"" help:"Ask a running process whether it is ready."`

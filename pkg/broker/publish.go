@@ -30,10 +30,14 @@ func (b *Broker) Publish(ctx context.Context, cb callback.Callback) (Published, 
 	if err != nil {
 		return Stored, err
 	}
-	if ack.Duplicate {
-		return b.compare(ctx, cb, ack.Sequence, again), nil
+	if !ack.Duplicate {
+		return Stored, nil
 	}
-	return Stored, nil
+	published := b.compare(ctx, cb, ack.Sequence, again)
+	if published == Duplicate && !cb.Polled {
+		b.cameAgain(ctx, cb)
+	}
+	return published, nil
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

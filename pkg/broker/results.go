@@ -2,9 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
 	"fanfare/pkg/result"
@@ -32,6 +35,41 @@ func decodeResult(key string, value []byte) (doc result.Document, err error) {
 		return doc, fmt.Errorf("broker: decode result %s: %w", key, err)
 	}
 	return doc, nil
+}
+
+// Stated is a state that a result was in.
+type Stated struct {
+	Document result.Document
+	Stored   time.Time
+}
+
+// History returns the states that the result of a task was in, oldest first: the last
+// 8 of them.
+func (r *Results) History(ctx context.Context, t callback.Type, id callback.TaskID) ([]Stated, error) {
+	kv, err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key := callback.Key(t, id, ".")
+	entries, err := kv.History(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: read history of result %s: %w", ErrUnavailable, key, err)
+	}
+	var states []Stated
+	for _, entry := range entries {
+		if entry.Operation() != jetstream.KeyValuePut {
+			continue
+		}
+		doc, err := decodeResult(key, entry.Value())
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, Stated{doc, entry.Created().UTC()})
+	}
+	return states, nil
 }
 
 // Merged is what a merge did.

@@ -162,3 +162,30 @@ func TestTurnsComeOneInEachInterval(t *testing.T) {
 	}
 	t.Error("every turn was taken")
 }
+
+func TestCallbackThatComesAgainIsNoted(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	first := wav("5c79****be8e")
+	publish(t, b, first)
+	for name, cb := range map[string]callback.Callback{"other": wav("other"), "again": first} {
+		again := cb
+		again.Received = first.Received.Add(time.Minute)
+		published, err := b.Publish(t.Context(), again)
+		if err != nil || (published == broker.Duplicate) != (name == "again") {
+			t.Errorf("%s: %v, %v", name, published, err)
+		}
+	}
+	polled := first
+	polled.Polled = true
+	if published, err := b.Publish(t.Context(), polled); err != nil || published != broker.Duplicate {
+		t.Errorf("polled: %v, %v", published, err)
+	}
+	all, err := b.Ledger().CameAgain(t.Context(), first.Type, first.TaskID)
+	if err != nil || len(all) != 1 || all[0].MessageID != first.MessageID() || !all[0].Last.Equal(first.Received.Add(time.Minute)) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := b.Ledger().CameAgain(t.Context(), "wav", "other"); err != nil || len(all) != 0 {
+		t.Errorf("of another: %+v, %v", all, err)
+	}
+}

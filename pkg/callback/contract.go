@@ -36,6 +36,8 @@ type Contract struct {
 type facts struct {
 	SuccessCodes []int32 `json:"success_codes"` // codes that mean success
 	Stages       []Stage `json:"stages"`        // stages that data.callbackType names; none: the type has no such member
+
+	Details *Details `json:"details"` // how the provider is asked for a task; none: it cannot be
 }
 
 // LoadContracts compiles the embedded schemas: once, at start.
@@ -113,6 +115,9 @@ func readFacts(annotated map[Type]facts, name string) error {
 	if len(doc.Facts.SuccessCodes) == 0 {
 		return fmt.Errorf("callback: schema %s: x-fanfare names no success code", name)
 	}
+	if err := doc.Facts.Details.validate(); err != nil {
+		return fmt.Errorf("callback: schema %s: x-fanfare: %w", name, err)
+	}
 	annotated[t] = *doc.Facts
 	return nil
 }
@@ -140,6 +145,10 @@ func (c *Contract) Stages() []Stage {
 	}
 	return append(slices.Clone(c.facts.Stages), Other)
 }
+
+// NamesStages reports whether data.callbackType names the stage; without it a
+// callback's code alone tells complete from error.
+func (c *Contract) NamesStages() bool { return len(c.facts.Stages) > 0 }
 
 // Decode is [Contract.Identify] followed by [Contract.Accept].
 func (c *Contract) Decode(body []byte) (Callback, error) {

@@ -31,7 +31,7 @@ type mourning struct {
 	served map[string]int // by path
 }
 
-func startMourning(tb testing.TB) *mourning {
+func startMourning(tb testing.TB, more ...string) *mourning {
 	tb.Helper()
 	m := &mourning{standalone: newStandalone(tb), served: make(map[string]int)}
 	listener, err := net.Listen("tcp", m.media)
@@ -41,7 +41,7 @@ func startMourning(tb testing.TB) *mourning {
 	host := &http.Server{Handler: http.HandlerFunc(m.serveMedia), ReadHeaderTimeout: patience}
 	go func() { _ = host.Serve(listener) }()
 	tb.Cleanup(func() { _ = host.Close() })
-	m.start(tb)
+	m.start(tb, more...)
 	if m.broker, err = broker.Connect(broker.Options{Logger: natstest.Logger(tb), Name: tb.Name(), URL: "nats://" + m.nats}); err != nil {
 		tb.Fatal(err)
 	}
@@ -86,21 +86,27 @@ func (m *mourning) body(typ, task string) string {
 func (m *mourning) call(tb testing.TB, typ string, tasks ...string) {
 	tb.Helper()
 	for _, task := range tasks {
-		ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+m.listen+"/callbacks/"+typ, strings.NewReader(m.body(typ, task)))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/json")
-		response, err := http.DefaultClient.Do(request)
-		cancel()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			tb.Fatalf("%s: answered %d", task, response.StatusCode)
-		}
+		m.callBack(tb, typ, m.body(typ, task))
+	}
+}
+
+// callBack posts a body, as the provider does.
+func (s *standalone) callBack(tb testing.TB, typ, body string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.listen+"/callbacks/"+typ, strings.NewReader(body))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		tb.Fatalf("%s: answered %d", body, response.StatusCode)
 	}
 }
 

@@ -23,6 +23,7 @@ type Standalone struct {
 	Demo          bool   `help:"Play the provider too, at a gentle rate (default: no)."`
 	Front
 	Work
+	Polling
 }
 
 // Run runs everything in one process until ctx ends.
@@ -61,6 +62,11 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer stop()
+	if c.ProviderKeyFile != "" {
+		if err := c.Polling.add(p, contracts, b, c.EgressAllow); err != nil {
+			return err
+		}
+	}
 	if err := p.bindOps(c.OpsListen); err != nil {
 		return err
 	}

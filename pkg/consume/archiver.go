@@ -60,7 +60,7 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 		return err
 	}
 	doc := result.New(cb, offered(assets))
-	merged, err := a.record(ctx, doc)
+	merged, err := a.record(ctx, doc, cb.Polled)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 		return a.putManifest(ctx, merged)
 	}
 	failure := a.store(ctx, d, assets, &doc)
-	if merged, err = a.record(ctx, doc); err != nil {
+	if merged, err = a.record(ctx, doc, cb.Polled); err != nil {
 		return err
 	}
 	if err := a.putManifest(ctx, merged); err != nil {
@@ -116,7 +116,7 @@ func (a *Archiver) Abandon(ctx context.Context, cb callback.Callback) error {
 		return err
 	}
 	doc.Settle(time.Now())
-	_, err = a.record(ctx, doc)
+	_, err = a.record(ctx, doc, cb.Polled)
 	return err
 }
 
@@ -203,8 +203,9 @@ func reasonOf(err error) string {
 	}
 }
 
-// record merges doc into the task's result and counts what is new in it.
-func (a *Archiver) record(ctx context.Context, doc result.Document) (result.Document, error) {
+// record merges doc into the task's result and counts what is new in it. polled tells
+// that the provider was asked for the callback.
+func (a *Archiver) record(ctx context.Context, doc result.Document, polled bool) (result.Document, error) {
 	merged, err := a.results.Merge(ctx, doc)
 	if err != nil {
 		return result.Document{}, err
@@ -218,6 +219,9 @@ func (a *Archiver) record(ctx context.Context, doc result.Document) (result.Docu
 		reason = string(now.Failure.Reason)
 	}
 	a.metrics.results.WithLabelValues(string(now.Outcome), reason).Inc()
+	if now.Stage.Final() {
+		a.metrics.origins.WithLabelValues(origin(polled)).Inc()
+	}
 	if now.Stage.Final() && now.Times.Started.Before(now.Times.Received) {
 		a.metrics.taskDuration.Observe(now.Times.Received.Sub(now.Times.Started).Seconds())
 	}

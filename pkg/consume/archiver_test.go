@@ -327,7 +327,14 @@ func TestArchiverMetrics(t *testing.T) {
 	h := newHost(t, map[string][]byte{"/a.wav": wave("a")})
 	a := archive(t, wav.Spec(), h, 0)
 	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
-	publish(t, a.broker, "wav", failedWAV(2), time.Now())
+	polled, err := contract(t, "wav").Decode([]byte(failedWAV(2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	polled.Received, polled.Polled = time.Now(), true
+	if _, err := a.broker.Publish(t.Context(), polled); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "everything settled", func() bool { return unsettled(t, a.broker, "wav") == 0 })
 	want := strings.NewReplacer("%d", fmt.Sprint(len(wave("a")))).Replace(`
 # HELP fanfare_archive_bytes_total Bytes of media put into the archive.
@@ -341,6 +348,10 @@ fanfare_archive_files_total{type="wav"} 1
 fanfare_deliveries_total{type="wav",verdict="ack"} 2
 fanfare_deliveries_total{type="wav",verdict="dead_letter"} 0
 fanfare_deliveries_total{type="wav",verdict="retry"} 0
+# HELP fanfare_results_by_origin_total Final task states recorded, by how they were learned (callback, poll).
+# TYPE fanfare_results_by_origin_total counter
+fanfare_results_by_origin_total{origin="callback",type="wav"} 1
+fanfare_results_by_origin_total{origin="poll",type="wav"} 1
 # HELP fanfare_results_total Task states recorded, by outcome (progress, succeeded, failed) and reason of failure.
 # TYPE fanfare_results_total counter
 fanfare_results_total{outcome="failed",reason="content_rejected",type="wav"} 0
@@ -356,7 +367,7 @@ fanfare_results_total{outcome="succeeded",reason="none",type="wav"} 1
 `)
 	check := func() error {
 		return testutil.GatherAndCompare(a.registry, strings.NewReader(want), "fanfare_archive_bytes_total",
-			"fanfare_archive_files_total", "fanfare_deliveries_total", "fanfare_results_total")
+			"fanfare_archive_files_total", "fanfare_deliveries_total", "fanfare_results_total", "fanfare_results_by_origin_total")
 	}
 	eventually(t, "the last delivery counted", func() bool { return check() == nil })
 	problems, err := testutil.GatherAndLint(a.registry)

@@ -35,7 +35,7 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 	if err != nil {
 		return cb, true, fmt.Errorf("%w: %w", errInvalid, err)
 	}
-	cb.Received = d.Received
+	cb.Received, cb.Polled = d.Received, d.Polled
 	age := time.Since(d.Stored)
 	if deadly(r.history.number(d), age, d.AckWait) {
 		return cb, true, r.neverSeen(ctx, cb, d.Number)

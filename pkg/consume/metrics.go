@@ -43,6 +43,7 @@ func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
 
 type archiverMetrics struct {
 	results      *prometheus.CounterVec
+	origins      *prometheus.CounterVec
 	bytes, files prometheus.Counter
 	failures     *prometheus.CounterVec
 	taskDuration prometheus.Histogram
@@ -55,6 +56,10 @@ func newArchiverMetrics(reg prometheus.Registerer) *archiverMetrics {
 			Name: "fanfare_results_total",
 			Help: "Task states recorded, by outcome (progress, succeeded, failed) and reason of failure.",
 		}, []string{"outcome", "reason"}),
+		origins: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "fanfare_results_by_origin_total",
+			Help: "Final task states recorded, by how they were learned (callback, poll).",
+		}, []string{"origin"}),
 		bytes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "fanfare_archive_bytes_total",
 			Help: "Bytes of media put into the archive.",
@@ -76,11 +81,24 @@ func newArchiverMetrics(reg prometheus.Registerer) *archiverMetrics {
 		m.failures.WithLabelValues(string(reason))
 	}
 	for _, reason := range result.Reasons() {
-		m.results.WithLabelValues(string(result.Failed), string(reason))
+		if reason != result.NeverReported { // which no consumer finds out
+			m.results.WithLabelValues(string(result.Failed), string(reason))
+		}
+	}
+	for _, polled := range []bool{false, true} {
+		m.origins.WithLabelValues(origin(polled))
 	}
 	m.results.WithLabelValues(string(result.Progress), none)
 	m.results.WithLabelValues(string(result.Succeeded), none)
 	return m
+}
+
+// origin is how a callback was learned.
+func origin(polled bool) string {
+	if polled {
+		return "poll"
+	}
+	return "callback"
 }
 
 func (m *archiverMetrics) failed(e *media.FetchError) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds how long a media host can ask to wait.
+// maxRetryAfter bounds how long a host can ask to wait.
 const maxRetryAfter = time.Hour
 
 // statusExpired is not a registered status: one of the provider's media hosts
@@ -36,12 +36,13 @@ func (a *attempt) failStatus(resp *http.Response) *FetchError {
 	}
 	failure := a.fail(reason, "")
 	failure.Status = resp.StatusCode
-	failure.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	failure.RetryAfter = RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return failure
 }
 
-// retryAfter reads a Retry-After header, which is in seconds or a date.
-func retryAfter(value string, now time.Time) time.Duration {
+// RetryAfter reads a Retry-After header, which is in seconds or a date: at most
+// 1 h, and 0 where nothing can be read.
+func RetryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
@@ -51,10 +52,10 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// classify names the reason of a failed request or read. It passes on the text
+// Classify names the reason of a failed request or read. It passes on the text
 // of errors that arise before the request is sent, and not of later ones, since
 // a host could make those repeat the URL's query.
-func classify(ctx context.Context, err error) (Reason, string) {
+func Classify(ctx context.Context, err error) (Reason, string) {
 	var (
 		refused *refusedError
 		lookup  *net.DNSError

@@ -29,7 +29,7 @@ func (c *content) Read(p []byte) (int, error) {
 	case err == nil, err == io.EOF: //nolint:errorlint // an io.Reader's own end is io.EOF itself, unwrapped
 		return n, err
 	default:
-		return n, c.attempt.fail(classify(c.ctx, err))
+		return n, c.attempt.fail(Classify(c.ctx, err))
 	}
 }
 

@@ -74,7 +74,7 @@ func (a *attempt) follow(ctx context.Context, u *url.URL) (*http.Response, error
 		a.moved(0) // a new request is a sign of life
 		resp, err := a.get(ctx, u)
 		if err != nil {
-			return nil, a.fail(classify(ctx, err))
+			return nil, a.fail(Classify(ctx, err))
 		}
 		if !isRedirect(resp.StatusCode) {
 			return resp, nil

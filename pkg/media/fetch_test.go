@@ -230,8 +230,8 @@ func TestRetryAfter(t *testing.T) {
 		{now.AddDate(1, 0, 0).Format(http.TimeFormat), time.Hour},
 	}
 	for _, test := range tests {
-		if got := retryAfter(test.value, now); got != test.want {
-			t.Errorf("retryAfter(%q) = %s, want %s", test.value, got, test.want)
+		if got := RetryAfter(test.value, now); got != test.want {
+			t.Errorf("RetryAfter(%q) = %s, want %s", test.value, got, test.want)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package media
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,10 +10,7 @@ import (
 	"time"
 )
 
-const (
-	maxRedirects   = 3
-	maxHeaderBytes = 32 << 10
-)
+const maxRedirects = 3
 
 // FetcherOptions configures a Fetcher. No field is required; the zero value
 // selects the default written beside it.
@@ -50,7 +46,11 @@ func newFetcher(options FetcherOptions, resolver *net.Resolver) (*Fetcher, error
 		return nil, fmt.Errorf("fetcher options: %w", err)
 	}
 	options = options.withDefaults()
-	egress, err := newEgress(options.EgressAllow)
+	transport, dial, err := newTransport(TransportOptions{
+		EgressAllow:    options.EgressAllow,
+		ConnectTimeout: options.ConnectTimeout,
+		HeaderTimeout:  options.HeaderTimeout,
+	}, resolver)
 	if err != nil {
 		return nil, fmt.Errorf("fetcher options: %w", err)
 	}
@@ -58,26 +58,7 @@ func newFetcher(options FetcherOptions, resolver *net.Resolver) (*Fetcher, error
 	if err != nil {
 		return nil, fmt.Errorf("fetcher options: %w", err)
 	}
-	dial := &dialer{
-		tcp: net.Dialer{Timeout: options.ConnectTimeout, Resolver: resolver, Control: egress.control},
-		tls: &tls.Config{MinVersion: tls.VersionTLS12},
-	}
-	return &Fetcher{
-		options: options,
-		hosts:   hosts,
-		dial:    dial,
-		transport: &http.Transport{
-			Proxy:                  nil, // a proxy would dial for us, past the egress check
-			DialContext:            dial.tcp.DialContext,
-			DialTLSContext:         dial.dialTLS,
-			DisableCompression:     true,
-			ResponseHeaderTimeout:  options.HeaderTimeout,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			// What a host sends beyond its answer would be logged by net/http, and
-			// may be the URL's query.
-			DisableKeepAlives: true,
-		},
-	}, nil
+	return &Fetcher{options: options, hosts: hosts, dial: dial, transport: transport}, nil
 }
 
 // Close releases what the Fetcher keeps between downloads. It stays usable.

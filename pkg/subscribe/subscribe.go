@@ -18,6 +18,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 )
 
@@ -131,7 +132,7 @@ func (s *Subscriber) Callbacks(ctx context.Context, t callback.Type, handle func
 		if err != nil {
 			return unreadable(err)
 		}
-		cb.Received = d.Received
+		cb.Received, cb.Polled = d.Received, d.Polled
 		return handle(ctx, cb)
 	})
 }
@@ -163,6 +164,18 @@ func (s *Subscriber) Results(ctx context.Context, t callback.Type, handle func(c
 		}
 		return handle(ctx, doc)
 	})
+}
+
+// Expect says that a task was submitted to the provider, so that its final callback is
+// expected and, should it not come, asked for. Call it with the answer to the
+// submission; a second time changes nothing. It waits until the announcement is stored:
+// an error, [broker.ErrUnavailable] among others, says that it is not.
+func (s *Subscriber) Expect(ctx context.Context, t callback.Type, task ledger.Announcement) error {
+	if _, err := s.contract(t); err != nil {
+		return err
+	}
+	_, err := s.options.Broker.Announce(ctx, t, task)
+	return err
 }
 
 func (s *Subscriber) contract(t callback.Type) (*callback.Contract, error) {

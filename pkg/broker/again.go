@@ -1,0 +1,63 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/callback"
+)
+
+// againPrefix is before the keys in the ledger's bucket under which it says that
+// callbacks came again, which no type is.
+const againPrefix = "_again."
+
+// againWait bounds noting that a callback came again: its sender waits for an answer.
+const againWait = 250 * time.Millisecond
+
+// Again says that a callback came again after it was stored.
+type Again struct {
+	MessageID string    `json:"message_id"`
+	Last      time.Time `json:"last"` // when it last did
+}
+
+// cameAgain notes that a callback came again, for those who want to know a task's story.
+// It is of no use to anybody else, so that nothing is done if it cannot be noted.
+func (b *Broker) cameAgain(ctx context.Context, cb callback.Callback) {
+	ctx, cancel := context.WithTimeout(ctx, againWait)
+	defer cancel()
+	note, err := json.Marshal(Again{cb.MessageID(), cb.Received.UTC()})
+	if err == nil {
+		_, err = b.js.Publish(ctx, "$KV."+BucketTasksState+"."+againPrefix+cb.Key(".")+"."+string(cb.Stage), note, jetstream.WithRetryAttempts(0))
+	}
+	if err != nil {
+		b.logger.DebugContext(ctx, "duplicate not noted", "message_id", cb.MessageID(), "error", err)
+	}
+}
+
+// CameAgain returns which callbacks of a task came again.
+func (l *Ledger) CameAgain(ctx context.Context, t callback.Type, id callback.TaskID) (all []Again, err error) {
+	kv, err := l.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := kv.Watch(ctx, againPrefix+callback.Key(t, id, ".")+".*", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("%w: read bucket %s: %w", ErrUnavailable, l.name, err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	for entry := range watcher.Updates() {
+		if entry == nil {
+			return all, nil // that is all there is
+		}
+		var again Again
+		if err := json.Unmarshal(entry.Value(), &again); err != nil {
+			return nil, fmt.Errorf("broker: decode %s of bucket %s: %w", entry.Key(), l.name, err)
+		}
+		all = append(all, again)
+	}
+	return all, ctx.Err()
+}
