@@ -31,6 +31,10 @@ func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker
 		Target:  "http://" + target,
 		Tasks:   demoTasks,
 		Rate:    demoRate,
+		// What heals shows how a consumer copes. What costs a file leaves dead
+		// letters behind, which in a newcomer's first minutes look like something
+		// that has gone wrong.
+		Hostility: simulate.Hostility{NoMediaFaults: simulate.LastingMediaFaults()},
 	})
 	if err != nil {
 		return err

@@ -39,6 +39,8 @@ type Hostilities struct {
 	Recoveries bool `default:"true" negatable:"" help:"Let failed tasks succeed after all."`
 	Spellings  bool `default:"true" negatable:"" help:"Send the task ID as task_id, taskId or both."`
 	Extras     bool `default:"true" negatable:"" help:"Add members that nobody documented."`
+
+	MediaFaults `prefix:"media-"`
 }
 
 func (h Hostilities) hostility() simulate.Hostility {
@@ -50,11 +52,16 @@ func (h Hostilities) hostility() simulate.Hostility {
 		NoRecoveries: !h.Recoveries,
 		NoSpellings:  !h.Spellings,
 		NoExtras:     !h.Extras,
+
+		NoMediaFaults: h.off(),
 	}
 }
 
-// errDeviations reports a simulation whose results are not as expected.
-var errDeviations = errors.New("results are missing or wrong")
+// What a simulation that has failed reports.
+var (
+	errDeviations = errors.New("results are missing or wrong")
+	errTrapped    = errors.New("media led into a trap: some process connects to any port of a loopback address")
+)
 
 // Run plays the tasks, waits for their results and prints how they fared.
 func (c *Simulate) Run(ctx context.Context, env Env) error {
@@ -107,10 +114,14 @@ func play(ctx context.Context, simulator *simulate.Simulator, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	if report.Failed() {
+	switch {
+	case !report.Failed():
+		return nil
+	case report.Trapped > 0:
+		return errTrapped
+	default:
 		return errDeviations
 	}
-	return nil
 }
 
 // results is what a simulation reads of the broker.
@@ -133,4 +144,12 @@ func (r results) Result(ctx context.Context, t callback.Type, id callback.TaskID
 func (r results) Activity(ctx context.Context) (simulate.Activity, error) {
 	a, err := r.broker.Activity(ctx, r.types)
 	return simulate.Activity(a), err
+}
+
+// DeadLetters implements simulate.Results.
+func (r results) DeadLetters(ctx context.Context, show func(simulate.DeadLetter)) error {
+	return r.broker.DeadLetters(ctx, "", func(l broker.DeadLetter) error {
+		show(simulate.DeadLetter{Type: l.Type, TaskID: l.TaskID, Stage: l.Stage, Reason: l.Reason})
+		return nil
+	})
 }

@@ -64,10 +64,10 @@ func (p *polled) run(tb testing.TB, want int, args ...string) (out, said string)
 	return command.out.String(), command.err.String()
 }
 
-// state is the state of a task in the ledger, "" if it is not there.
-func (p *polled) state(tb testing.TB, typ, id string) string {
+// state is the state of a WAV task in the ledger, "" if it is not there.
+func (p *polled) state(tb testing.TB, id string) string {
 	tb.Helper()
-	out, _ := p.run(tb, 0, "tasks", "list", "--json", "--type", typ)
+	out, _ := p.run(tb, 0, "tasks", "list", "--json", "--type", "wav")
 	for line := range strings.Lines(out) {
 		var e struct {
 			TaskID string `json:"task_id"`
@@ -92,9 +92,9 @@ func TestTaskWhoseCallbackIsLostIsFound(t *testing.T) {
 	if out, _ := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost was announced before\n" {
 		t.Errorf("again: %q", out)
 	}
-	eventually(t, "it is overdue", func() bool { return p.state(t, "wav", "lost") == "overdue" })
+	eventually(t, "it is overdue", func() bool { return p.state(t, "lost") == "overdue" })
 	p.answer("lost", `"successFlag":"GENERATE_WAV_FAILED","errorCode":501,"errorMessage":"no"`)
-	eventually(t, "it is resolved", func() bool { return p.state(t, "wav", "lost") == "resolved" })
+	eventually(t, "it is resolved", func() bool { return p.state(t, "lost") == "resolved" })
 	eventually(t, "it has a result", func() bool {
 		doc, found, err := p.broker.Results().Get(t.Context(), "wav", "lost")
 		return err == nil && found && doc.Code == 501

@@ -35,10 +35,14 @@ func (k kind) contentType() string {
 // asset is one file that the simulator serves. Its content is a pure function
 // of its seed, name and kind, and is made whenever it is asked for.
 type asset struct {
-	seed  uint64
-	name  string // unique within a run
-	kind  kind
-	paths []string // where it is served; with the query, if any
+	seed     uint64
+	name     string // unique within a run
+	kind     kind
+	url      string   // where callbacks say that it is
+	paths    []string // where it is served; with the query, if any; the first is the URL's
+	early    bool     // callbacks of stage first offer it too
+	fallback bool     // callbacks name a second URL of it
+	trouble  trouble  // what is wrong with serving it
 }
 
 // content makes the file: genuine, of 4 to 64 KiB, and like no other.

@@ -40,6 +40,7 @@ func (c *composer) offer(name string, kind kind, paths ...string) string {
 		seed:  c.plan.seed,
 		name:  string(c.outline.flavour.typ) + "/" + string(c.outline.id) + "/" + name,
 		kind:  kind,
+		url:   c.plan.mediaURL + paths[0],
 		paths: paths,
 	})
 	return c.plan.mediaURL + paths[0]

@@ -17,7 +17,9 @@ type expectation struct {
 	outcome result.Outcome
 	failure *result.Failure
 	archive result.Archive
-	files   map[string]int64 // sizes by SHA-256
+	files   map[string]int64  // sizes by SHA-256
+	lost    map[string]string // why files are given up, by URL
+	letters letters
 }
 
 // expect hashes what the task's files will be served as.
@@ -31,20 +33,41 @@ func (t task) expect() (expectation, error) {
 		outcome: result.Succeeded,
 		archive: result.Archived,
 	}
+	e.letters = t.expectLetters()
 	if final.stage == callback.Error {
 		failure := result.FailureOf(final.code)
 		e.outcome, e.failure, e.archive = result.Failed, &failure, result.None
 		return e, nil
 	}
-	e.files = make(map[string]int64, len(t.assets))
-	for _, a := range t.assets {
+	if err := e.expectFiles(t.assets); err != nil {
+		return expectation{}, err
+	}
+	return e, nil
+}
+
+// expectFiles hashes the files that must be safe in the end, and notes why the
+// others must be given up.
+func (e *expectation) expectFiles(assets []asset) error {
+	e.files, e.lost = make(map[string]int64, len(assets)), make(map[string]string)
+	for _, a := range assets {
+		if a.trouble.reason != "" {
+			e.lost[a.url] = a.trouble.reason
+			continue
+		}
 		digest, size, err := a.sum()
 		if err != nil {
-			return expectation{}, fmt.Errorf("hash %s: %w", a.name, err)
+			return fmt.Errorf("hash %s: %w", a.name, err)
 		}
 		e.files[digest] = size
 	}
-	return e, nil
+	switch {
+	case len(e.lost) == 0:
+	case len(e.files) > 0:
+		e.archive = result.Partial
+	default:
+		e.archive = result.AllFailed
+	}
+	return nil
 }
 
 // deviation says in a few words how the document differs from what is expected;
@@ -63,30 +86,54 @@ func (e expectation) deviation(doc result.Document) string {
 		return fmt.Sprintf("failure %s, want %s", describe(doc.Failure), describe(e.failure))
 	case doc.Archive != e.archive:
 		return fmt.Sprintf("archive %q, want %q", doc.Archive, e.archive)
-	case len(doc.Media) != len(e.files):
-		return fmt.Sprintf("%d media, want %d", len(doc.Media), len(e.files))
+	case len(doc.Media) != len(e.files)+len(e.lost):
+		return fmt.Sprintf("%d media, want %d", len(doc.Media), len(e.files)+len(e.lost))
 	default:
 		return e.mediaDeviation(doc.Media)
 	}
 }
 
-// mediaDeviation compares the files by their digests: what the archive calls
-// them is its own affair.
+// mediaDeviation compares the files that must be safe by their digests, since what
+// the archive calls them is its own affair, and those that must be given up by
+// their URLs.
 func (e expectation) mediaDeviation(media []result.Media) string {
 	seen := make(map[string]bool, len(media))
 	for _, m := range media {
-		size, served := e.files[m.SHA256]
-		switch {
-		case !m.Archived():
-			return fmt.Sprintf("media %q is not archived", m.Name)
-		case !served:
-			return fmt.Sprintf("media %q is not what was served", m.Name)
-		case m.Bytes != size:
-			return fmt.Sprintf("media %q has %d bytes, want %d", m.Name, m.Bytes, size)
-		case seen[m.SHA256]:
-			return fmt.Sprintf("media %q is there twice", m.Name)
+		id := m.SHA256
+		if !m.Archived() {
+			id = m.SourceURL
 		}
-		seen[m.SHA256] = true
+		reason := e.fileDeviation(m)
+		if seen[id] {
+			reason = "is there twice"
+		}
+		if reason != "" {
+			return fmt.Sprintf("media %q %s", m.Name, reason)
+		}
+		seen[id] = true
+	}
+	return ""
+}
+
+func (e expectation) fileDeviation(m result.Media) string {
+	if !m.Archived() {
+		reason, lost := e.lost[m.SourceURL]
+		switch {
+		case !lost:
+			return fmt.Sprintf("is not archived: error %q", m.Error)
+		case m.Error != reason:
+			return fmt.Sprintf("has error %q, want %q", m.Error, reason)
+		}
+		return ""
+	}
+	size, served := e.files[m.SHA256]
+	switch {
+	case !served:
+		return "is not what was served"
+	case m.Bytes != size:
+		return fmt.Sprintf("has %d bytes, want %d", m.Bytes, size)
+	case m.Error != "":
+		return fmt.Sprintf("is archived and has error %q", m.Error)
 	}
 	return ""
 }

@@ -11,4 +11,6 @@ type Hostility struct {
 	NoRecoveries bool // failed tasks that succeed after all
 	NoSpellings  bool // the task ID under the other name, or under both
 	NoExtras     bool // members that no page lists, at any level and of any type
+
+	NoMediaFaults []string // what the media host does wrong: names of [MediaFaults]
 }

@@ -18,6 +18,8 @@ type Results interface {
 	Result(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error)
 	// Activity says whether anything is still under way.
 	Activity(ctx context.Context) (Activity, error)
+	// DeadLetters calls show for each dead letter that is kept, whosever it is.
+	DeadLetters(ctx context.Context, show func(DeadLetter)) error
 }
 
 // Activity is what goes on behind the receiver.
@@ -50,7 +52,9 @@ type finding struct {
 	reason string
 }
 
-// judge reads results until they are as expected or nothing moves any more.
+// judge reads results until they are as expected or nothing moves any more. The
+// dead letters are read once the results are as expected, since it is then that
+// they are complete.
 type judge struct {
 	logger   *slog.Logger
 	results  Results
@@ -62,6 +66,7 @@ type judge struct {
 	met      atomic.Int64 // findings that are as expected
 
 	unsettled uint64 // as last read
+	post      post
 }
 
 func newJudge(opts Options) *judge {
@@ -88,11 +93,11 @@ func (j *judge) run(ctx context.Context) error {
 		j.look(ctx, &w)
 		still := time.Since(w.moved)
 		done := w.readable && (w.last.Unsettled == 0 || still >= j.quiet)
-		if done && j.allMet() && j.pass(ctx, true) && j.allMet() {
+		if done && j.allMet() && j.finish(ctx) {
 			return nil
 		}
 		if still >= j.settle {
-			j.pass(ctx, true)
+			j.finish(ctx)
 			j.logger.Warn("nothing moves any more", "unsettled", j.unsettled)
 			return nil
 		}
@@ -122,10 +127,20 @@ func (j *judge) look(ctx context.Context, w *watch) {
 		return
 	}
 	before := j.met.Load()
+	if j.post.read {
+		j.collect(ctx)
+	}
 	j.pass(ctx, false)
 	if j.met.Load() > before {
 		w.moved = time.Now()
 	}
+}
+
+// finish reads the dead letters, and every result once more. It reports whether
+// all could be read and are as expected.
+func (j *judge) finish(ctx context.Context) bool {
+	j.collect(ctx)
+	return j.pass(ctx, true) && j.post.readable && j.allMet()
 }
 
 func (j *judge) allMet() bool {
@@ -180,6 +195,9 @@ func (j *judge) read(ctx context.Context, f *finding) error {
 		f.state, f.reason = missing, "no result"
 	default:
 		f.state, f.reason = asExpected, f.want.deviation(doc)
+		if f.reason == "" && j.post.read {
+			f.reason = j.post.deviation(f.want)
+		}
 		if f.reason != "" {
 			f.state = wrong
 		}

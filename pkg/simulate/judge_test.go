@@ -34,6 +34,7 @@ type script struct {
 	start    time.Time
 	document func(since time.Duration, id callback.TaskID) (result.Document, bool, error)
 	activity func(since time.Duration) (Activity, error)
+	letters  func(since time.Duration, show func(DeadLetter)) error // nil: there are none
 }
 
 func (s script) Result(_ context.Context, _ callback.Type, id callback.TaskID) (result.Document, bool, error) {
@@ -44,8 +45,15 @@ func (s script) Activity(context.Context) (Activity, error) {
 	return s.activity(time.Since(s.start))
 }
 
+func (s script) DeadLetters(_ context.Context, show func(DeadLetter)) error {
+	if s.letters == nil {
+		return nil
+	}
+	return s.letters(time.Since(s.start), show)
+}
+
 // judgeBy runs a judge over two tasks and says how long it took.
-func judgeBy(t *testing.T, s script) (j *judge, took time.Duration) {
+func judgeBy(t *testing.T, s script, one, other expectation) (j *judge, took time.Duration) {
 	t.Helper()
 	s.start = time.Now()
 	opts, err := Options{Logger: discard(), Results: s, Tasks: 2}.withDefaults()
@@ -53,7 +61,7 @@ func judgeBy(t *testing.T, s script) (j *judge, took time.Duration) {
 		t.Fatal(err)
 	}
 	j = newJudge(opts)
-	j.findings[0].want, j.findings[1].want = want("a"), want("b")
+	j.findings[0].want, j.findings[1].want = one, other
 	if err := j.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +176,7 @@ func TestJudgeWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				j, took := judgeBy(t, c.script)
+				j, took := judgeBy(t, c.script, want("a"), want("b"))
 				if took < c.min || took > c.max {
 					t.Errorf("took %v, want %v to %v", took, c.min, c.max)
 				}
@@ -227,6 +235,7 @@ func TestDeviation(t *testing.T) {
 		"other content":  {want("a"), good("a"), func(d *result.Document) { d.Media[0].SHA256 = "bb" }},
 		"other size":     {want("a"), good("a"), func(d *result.Document) { d.Media[0].Bytes = 2 }},
 		"the same twice": {two, good("a"), func(d *result.Document) { d.Media = append(d.Media, d.Media[0]) }},
+		"an error too":   {want("a"), good("a"), func(d *result.Document) { d.Media[0].Error = "reset" }},
 	} {
 		c.spoil(&c.doc)
 		if c.want.deviation(c.doc) == "" {

@@ -38,3 +38,12 @@ func loadContracts(t *testing.T) callback.Contracts {
 	}
 	return contracts
 }
+
+// faultNames names every fault of the media host.
+func faultNames() []string {
+	var names []string
+	for _, f := range MediaFaults() {
+		names = append(names, f.Name)
+	}
+	return names
+}

@@ -87,11 +87,12 @@ func TestMediaServer(t *testing.T) {
 	t.Parallel()
 	s, err := New(Options{
 		Logger: discard(), Results: &records{}, MediaListen: "127.0.0.1:0",
-		MediaURL: "http://media.example/files/", Seed: 1, Tasks: 12,
+		MediaURL: "http://media.example/files/", Seed: 1, Tasks: 12, Hostility: Hostility{NoMediaFaults: faultNames()},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer s.canary.stop()
 	served := make(chan error, 1)
 	go func() { served <- s.media.serve() }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -50,6 +50,10 @@ func (c *composer) offerTrack(t *track, n int, sources bool) {
 	sourceImage := "/image_" + t.id + ".jpeg"
 	t.audio = c.offer(fmt.Sprintf("audio-%d", n), mp3, name+".mp3", name, source, sourceStream)
 	t.image = c.offer(fmt.Sprintf("image-%d", n), jpg, name+".jpeg", sourceImage)
+	for i := range c.assets[len(c.assets)-2:] {
+		a := &c.assets[len(c.assets)-2+i]
+		a.early, a.fallback = n == 1 && len(c.outline.flavour.progress) > 0, sources
+	}
 	t.stream = c.plan.mediaURL + name
 	if sources {
 		t.sourceAudio = c.plan.mediaURL + source

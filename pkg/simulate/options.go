@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,8 +80,17 @@ func (o Options) validate() error {
 	case o.MediaURL != "" && !isBase(o.MediaURL):
 		return errors.New("simulate: MediaURL is not an http or https URL with a host and no query")
 	default:
-		return nil
+		return o.Hostility.validate()
 	}
+}
+
+func (h Hostility) validate() error {
+	for _, name := range h.NoMediaFaults {
+		if !slices.ContainsFunc(MediaFaults(), func(f MediaFault) bool { return f.Name == name }) {
+			return fmt.Errorf("simulate: NoMediaFaults names %q, which is none", name)
+		}
+	}
+	return nil
 }
 
 // mediaBase returns what media URLs begin with, once it is known where the

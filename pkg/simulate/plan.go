@@ -21,11 +21,15 @@ type plan struct {
 	seed      uint64
 	mediaURL  string // what the media's URLs begin with, without a final slash
 	hostility Hostility
+	spared    map[string]bool // media faults that are left out, by name
 	ids       []callback.TaskID
 }
 
 func newPlan(seed uint64, tasks int, mediaURL string, hostility Hostility) *plan {
-	p := &plan{seed: seed, mediaURL: mediaURL, hostility: hostility}
+	p := &plan{seed: seed, mediaURL: mediaURL, hostility: hostility, spared: make(map[string]bool)}
+	for _, name := range hostility.NoMediaFaults {
+		p.spared[name] = true
+	}
 	p.ids = make([]callback.TaskID, 0, tasks)
 	known := make(map[callback.TaskID]bool, tasks)
 	for i := range tasks {
@@ -83,6 +87,7 @@ func (p *plan) task(index int) (task, error) {
 	g := newGenerator(p.seed, fmt.Sprintf("bodies/%d", index))
 	c := composer{generator: g, plan: p, outline: o}
 	c.draw()
+	p.drawTroubles(index, c.assets)
 	values := make([]object, len(o.calls))
 	for i, call := range o.calls {
 		values[i] = c.body(call)

@@ -2,22 +2,18 @@ package simulate
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/gabriel-vasile/mimetype"
-
 	"fanfare/pkg/callback"
+	"fanfare/pkg/media"
 	"fanfare/pkg/result"
 )
 
@@ -25,11 +21,13 @@ import (
 type records struct {
 	mu       sync.Mutex
 	docs     map[string]result.Document
+	letters  []DeadLetter
 	activity Activity
 	reads    int
 
 	read  func(n int) error                                       // nil: every read succeeds
 	alter func(result.Document) (doc result.Document, found bool) // nil: documents are read as written
+	bury  func(DeadLetter) bool                                   // nil: every dead letter is kept
 }
 
 func (r *records) Result(_ context.Context, t callback.Type, id callback.TaskID) (result.Document, bool, error) {
@@ -48,7 +46,27 @@ func (r *records) Result(_ context.Context, t callback.Type, id callback.TaskID)
 func (r *records) Activity(context.Context) (Activity, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.activity.Unsettled > 0 {
+		r.activity.Moves++ // somebody is at it, however busy the machine is
+	}
 	return r.activity, r.readable()
+}
+
+func (r *records) DeadLetters(_ context.Context, show func(DeadLetter)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, letter := range r.letters {
+		if r.bury == nil || r.bury(letter) {
+			show(letter)
+		}
+	}
+	return r.readable()
+}
+
+func (r *records) giveUp(letter DeadLetter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letters = append(r.letters, letter)
 }
 
 func (r *records) readable() error {
@@ -76,12 +94,13 @@ func (r *records) merge(next result.Document, arrived, settled uint64) {
 }
 
 // receiver is a small gateway with its consumers: it decodes what it gets by
-// the contracts, merges the results and downloads the media.
+// the contracts, merges the results, and archives the media as consumers do.
 type receiver struct {
 	t         *testing.T
 	contracts callback.Contracts
 	records   *records
-	client    *http.Client
+	archive   *media.Archive
+	fetcher   *media.Fetcher
 	consumers sync.WaitGroup
 
 	// fault may answer, or hang, instead of the receiver; n counts the requests
@@ -96,15 +115,19 @@ type receiver struct {
 // newReceiver starts a receiver and returns its URL.
 func newReceiver(t *testing.T) (rcv *receiver, target string) {
 	t.Helper()
+	archive, err := media.OpenArchive(t.Context(), "file://"+filepath.ToSlash(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	rcv = &receiver{
-		t: t, contracts: loadContracts(t), records: &records{},
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-		seen:   make(map[string]int), kept: make(map[string]map[string]any),
+		t: t, contracts: loadContracts(t), records: &records{}, archive: archive,
+		seen: make(map[string]int), kept: make(map[string]map[string]any),
 	}
 	server := httptest.NewServer(rcv)
 	t.Cleanup(func() {
 		server.Close()
 		rcv.consumers.Wait()
+		_ = archive.Close()
 	})
 	return rcv, server.URL
 }
@@ -151,58 +174,12 @@ func (rcv *receiver) store(cb callback.Callback) {
 	}
 	rcv.kept[cb.MessageID()] = value
 	cb.Received = time.Now()
-	doc := result.New(cb, mediaOf(cb, data(value)))
+	assets := mediaOf(cb, data(value))
+	offered := make([]result.Media, len(assets))
+	for i, asset := range assets {
+		offered[i] = result.Media{Name: asset.Name, SourceURL: asset.URLs[0]}
+	}
+	doc := result.New(cb, offered)
 	rcv.records.merge(doc, 1, 0)
-	rcv.consumers.Go(func() { rcv.records.merge(rcv.archive(doc), 0, 1) })
-}
-
-// archive downloads the document's media.
-func (rcv *receiver) archive(doc result.Document) result.Document {
-	if len(doc.Media) == 0 {
-		return doc
-	}
-	doc.Archive = result.Archived
-	doc.Media = slices.Clone(doc.Media)
-	for i, m := range doc.Media {
-		status, content := get(rcv.t, rcv.client, http.MethodGet, m.SourceURL)
-		if status != http.StatusOK {
-			rcv.t.Errorf("%s: answered %d", m.SourceURL, status)
-			doc.Archive = result.Partial
-			continue
-		}
-		sum := sha256.Sum256(content)
-		doc.Media[i].SHA256 = hex.EncodeToString(sum[:])
-		doc.Media[i].Bytes = int64(len(content))
-		doc.Media[i].ContentType = mimetype.Detect(content).String()
-	}
-	return doc
-}
-
-// mediaOf names a callback's files.
-func mediaOf(cb callback.Callback, data map[string]any) []result.Media {
-	var media []result.Media
-	add := func(value any) {
-		if url, _ := value.(string); url != "" {
-			media = append(media, result.Media{Name: fmt.Sprint(len(media)), SourceURL: url})
-		}
-	}
-	if cb.Stage == callback.Error || cb.Stage == callback.Text {
-		return nil
-	}
-	tracks, _ := data["data"].([]any)
-	for _, item := range tracks {
-		if track, _ := item.(map[string]any); something(track["audio_url"]) {
-			add(track["audio_url"])
-			add(track["image_url"])
-		}
-	}
-	images, _ := data["images"].([]any)
-	for _, image := range images {
-		add(image)
-	}
-	response, _ := data["response"].(map[string]any)
-	for _, value := range []any{data["video_url"], data["audioWavUrl"], data["audio_wav_url"], response["audioWavUrl"]} {
-		add(value)
-	}
-	return media
+	rcv.consumers.Go(func() { rcv.records.merge(rcv.fetch(doc, assets), 0, 1) })
 }

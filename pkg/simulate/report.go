@@ -15,19 +15,22 @@ const maxDeviations = 10
 
 // Report says what was sent and what became of it.
 type Report struct {
-	Seed       uint64 // gives the same run again
-	Tasks      int
-	Callbacks  int64 // distinct callbacks sent at least once
-	Requests   int64
-	OK200      int64 // requests answered 200
-	Repeats    int64 // requests beyond the first of each callback
-	GaveUp     int64 // callbacks that were never answered 200
-	AsExpected int
-	Missing    int    // tasks without a result
-	Wrong      int    // tasks whose result is not as expected
-	Unsettled  uint64 // messages that some durable had not settled when it was last asked
-	Duration   time.Duration
-	Deviations []Deviation // the first 10 of the missing and the wrong
+	Seed          uint64 // gives the same run again
+	Tasks         int
+	Callbacks     int64 // distinct callbacks sent at least once
+	Requests      int64
+	OK200         int64 // requests answered 200
+	Repeats       int64 // requests beyond the first of each callback
+	GaveUp        int64 // callbacks that were never answered 200
+	MediaRequests int64 // for files that are served
+	MediaFaults   int64 // of these, requests that were answered badly
+	Trapped       int64 // connections to where media redirect to and nobody may connect
+	AsExpected    int
+	Missing       int    // tasks without a result
+	Wrong         int    // tasks whose result is not as expected
+	Unsettled     uint64 // messages that some durable had not settled when it was last asked
+	Duration      time.Duration
+	Deviations    []Deviation // the first 10 of the missing and the wrong
 }
 
 // Deviation says in what a task's result is not as expected.
@@ -37,10 +40,10 @@ type Deviation struct {
 	Reason string
 }
 
-// Failed reports whether a result is missing or wrong. A run that was cut short
-// has failed.
+// Failed reports whether a result is missing or wrong, or somebody went into a
+// trap. A run that was cut short has failed.
 func (r Report) Failed() bool {
-	return r.AsExpected < r.Tasks
+	return r.AsExpected < r.Tasks || r.Trapped > 0
 }
 
 // WriteTable writes the report for people.
@@ -72,6 +75,9 @@ func (r Report) counts() [][2]any {
 		{"answered 200", r.OK200},
 		{"repeats", r.Repeats},
 		{"given up", r.GaveUp},
+		{"media requests", r.MediaRequests},
+		{"media faults", r.MediaFaults},
+		{"trapped", r.Trapped},
 		{"as expected", r.AsExpected},
 		{"missing", r.Missing},
 		{"wrong", r.Wrong},

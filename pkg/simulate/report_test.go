@@ -23,6 +23,8 @@ func TestReportFails(t *testing.T) {
 		"missing":         {Report{Tasks: 2, AsExpected: 1, Missing: 1}, true},
 		"wrong":           {Report{Tasks: 2, AsExpected: 1, Wrong: 1}, true},
 		"cut short":       {Report{Tasks: 2}, true},
+		"media faults":    {Report{Tasks: 2, AsExpected: 2, MediaFaults: 9}, false},
+		"trapped":         {Report{Tasks: 2, AsExpected: 2, Trapped: 1}, true},
 		"nothing to play": {Report{}, false},
 	} {
 		if got := c.report.Failed(); got != c.want {
@@ -46,7 +48,7 @@ func TestReportTable(t *testing.T) {
 	if err := report.WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"seed          7\n", "wrong         12\n", "duration      1.5s\n", "wav a****b  code 0, want 200\n"} {
+	for _, line := range []string{"seed            7\n", "wrong           12\n", "duration        1.5s\n", "wav a****b  code 0, want 200\n"} {
 		if !strings.Contains(table.String(), line) {
 			t.Errorf("no line %q in\n%s", line, &table)
 		}

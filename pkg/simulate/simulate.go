@@ -1,6 +1,6 @@
 // Package simulate plays the provider: it serves media, sends whole lives of
-// tasks as callbacks, as hostile as the real ones may be, and in the end holds
-// the recorded results against what it planned.
+// tasks as callbacks, both as hostile as the real ones may be, and in the end
+// holds the recorded results and dead letters against what it planned.
 //
 // What is sent is a pure function of the options: the same seed gives the same
 // bytes and expects the same results, whatever the order or the speed of what
@@ -30,6 +30,7 @@ type Simulator struct {
 	limiter  *rate.Limiter
 	provider *provider
 	media    *mediaServer
+	canary   *canary
 	judge    *judge
 	progress progress
 }
@@ -55,12 +56,18 @@ func New(opts Options) (*Simulator, error) {
 		_ = listener.Close()
 		return nil, fmt.Errorf("simulate: parse MediaURL: %w", err)
 	}
+	canary, err := newCanary()
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
 	return &Simulator{
 		logger:   opts.Logger,
 		plan:     newPlan(opts.Seed, opts.Tasks, base, opts.Hostility),
 		limiter:  rate.NewLimiter(rate.Limit(opts.Rate), 1),
 		provider: newProvider(opts),
-		media:    newMediaServer(opts.Logger, listener, u.Path),
+		media:    newMediaServer(opts.Logger, listener, base, u.Path, canary),
+		canary:   canary,
 		judge:    newJudge(opts),
 		progress: progress{logger: opts.Logger, writer: opts.Progress},
 	}, nil
@@ -74,6 +81,7 @@ func (s *Simulator) MediaAddr() string {
 // Close gives the media address back if Run was never called. After Run there
 // is nothing left to close.
 func (s *Simulator) Close() error {
+	s.canary.stop()
 	if err := s.media.listener.Close(); err != nil {
 		return fmt.Errorf("simulate: close media listener: %w", err)
 	}
@@ -88,7 +96,9 @@ func (s *Simulator) Run(ctx context.Context) (Report, error) {
 	s.logger.Info("simulation begins", "seed", s.plan.seed, "tasks", len(s.plan.ids), "media", s.MediaAddr())
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(s.media.serve)
+	group.Go(s.canary.watch)
 	group.Go(func() error {
+		defer s.canary.stop()
 		defer s.media.stop(groupCtx)
 		defer s.provider.client.CloseIdleConnections()
 		if err := s.deliver(groupCtx); err != nil {
@@ -161,8 +171,10 @@ func (s *Simulator) report(took time.Duration) Report {
 		Repeats:   tally.requests.Load() - tally.callbacks.Load(),
 		GaveUp:    tally.gaveUp.Load(),
 		Unsettled: s.judge.unsettled,
+		Trapped:   s.canary.touched.Load(),
 		Duration:  took,
 	}
+	r.MediaRequests, r.MediaFaults = s.media.tally()
 	r.count(s.judge.findings)
 	return r
 }

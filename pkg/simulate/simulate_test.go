@@ -29,6 +29,8 @@ func newTestSimulator(t *testing.T, rcv *receiver, target string, opts Options) 
 	}
 	s.provider.patience, s.provider.hurry = 10*time.Second, 10*time.Second
 	s.judge.interval = 10 * time.Millisecond
+	s.media.hang, s.media.slow = 50*time.Millisecond, 10*time.Millisecond
+	rcv.fetcher = newFetcher(t, s)
 	return s
 }
 
@@ -63,6 +65,9 @@ func TestRun(t *testing.T) {
 	if report.Callbacks != s.plan.callbacks() || report.Requests != requested || report.OK200 != requested {
 		t.Errorf("%d callbacks in %d requests, %d answered 200; want %d in %d",
 			report.Callbacks, report.Requests, report.OK200, s.plan.callbacks(), requested)
+	}
+	if report.MediaFaults < 50 || report.MediaRequests < 2*report.MediaFaults || report.Trapped != 0 {
+		t.Errorf("report %+v", report)
 	}
 	if report.Repeats != requested-s.plan.callbacks() || report.GaveUp != 0 || report.Seed != 1 {
 		t.Errorf("report %+v", report)
