@@ -1,7 +1,7 @@
 TOOL := go tool -modfile=.ci/tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench fuzz kills cover vuln ci run demo
+.PHONY: help build test race lint fmt bench fuzz kills cluster cover vuln ci run demo
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -29,6 +29,9 @@ fuzz: ## every fuzz target for ten seconds
 
 kills: ## a consumer killed fifty times at each point of its work
 	FANFARE_TEST_KILLS=50 go test -count=1 -timeout 30m -run TestKilledConsumer ./pkg/cli
+
+cluster: ## a cluster that loses its leaders and its nodes, twenty times
+	FANFARE_TEST_ROUNDS=20 go test -count=1 -timeout 60m -run TestCluster ./pkg/cli
 
 cover: ## how much of the code the tests reach
 	go test -coverpkg=./... -coverprofile=cover.prof ./... && go tool cover -func=cover.prof | tail -n 1

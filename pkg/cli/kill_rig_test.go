@@ -2,10 +2,6 @@ package cli_test
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +33,7 @@ type rig struct {
 
 func newRig(tb testing.TB, typ callback.Type) *rig {
 	tb.Helper()
-	r := &rig{typ: typ, server: newNATSServer(tb), host: startMediaHost(tb), archive: tb.TempDir()}
+	r := &rig{typ: typ, server: newNATSServer(tb, freeAddr(tb), tb.TempDir(), nil), host: startMediaHost(tb), archive: tb.TempDir()}
 	r.server.start(tb)
 	if p := fanfare(tb, "provision", "--nats-url", r.server.url()); p.wait() != 0 {
 		tb.Fatalf("provision: %s", p.err.String())
@@ -48,11 +44,19 @@ func newRig(tb testing.TB, typ callback.Type) *rig {
 		tb.Fatal(err)
 	}
 	r.contract = contracts[typ]
-	if r.broker, err = broker.Connect(broker.Options{Logger: natstest.Logger(tb), Name: tb.Name(), URL: r.server.url()}); err != nil {
+	r.connect(tb, r.server.url())
+	return r
+}
+
+// connect connects the test itself to the servers.
+func (r *rig) connect(tb testing.TB, urls string) {
+	tb.Helper()
+	var err error
+	if r.broker, err = broker.Connect(broker.Options{Logger: natstest.Logger(tb), Name: tb.Name(), URL: urls}); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(r.broker.Close)
-	conn, err := nats.Connect(r.server.url(), nats.MaxReconnects(-1))
+	conn, err := nats.Connect(urls, nats.MaxReconnects(-1))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -60,7 +64,6 @@ func newRig(tb testing.TB, typ callback.Type) *rig {
 	if r.js, err = jetstream.New(conn); err != nil {
 		tb.Fatal(err)
 	}
-	return r
 }
 
 // start starts a consumer. More than one can run.
@@ -133,45 +136,5 @@ func (r *rig) awaitSettled(tb testing.TB) {
 	eventually(tb, "every message settled", func() bool {
 		backlog, err := r.broker.Backlog(tb.Context(), r.typ)
 		return err == nil && backlog.Unsettled() == 0
-	})
-}
-
-// natsServer is a NATS server with the configuration that deploy offers, but on an
-// address and in a directory of its own. It can be killed and started again.
-type natsServer struct {
-	*process
-	addr, config, dir string
-}
-
-func newNATSServer(tb testing.TB) *natsServer {
-	tb.Helper()
-	s := &natsServer{addr: freeAddr(tb), dir: tb.TempDir(), config: filepath.Join(tb.TempDir(), "server.conf")}
-	config, err := os.ReadFile("../../deploy/nats/server.conf")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	replaced := strings.NewReplacer(
-		"listen: 0.0.0.0:4222", "listen: "+s.addr,
-		"http: 127.0.0.1:8222", "http: 127.0.0.1:-1",
-		"store_dir: /data", "store_dir: "+s.dir,
-	).Replace(string(config))
-	if err := os.WriteFile(s.config, []byte(replaced), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
-
-func (s *natsServer) url() string { return "nats://" + s.addr }
-
-// start starts it and waits until it can be reached.
-func (s *natsServer) start(tb testing.TB) {
-	tb.Helper()
-	s.process = launch(tb, built.natsServer(), "-c", s.config)
-	eventually(tb, "NATS server up", func() bool {
-		conn, err := net.Dial("tcp", s.addr)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
 	})
 }

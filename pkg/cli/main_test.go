@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -71,15 +72,24 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// freeAddr returns a loopback address that nobody listens on.
+// ports counts the addresses that were handed out, so that none is handed out twice.
+var ports atomic.Int64 //nolint:gochecknoglobals // tests run in parallel on one machine's ports
+
+// freeAddr returns a loopback address that nobody listens on. Its port is below those
+// that systems give to outgoing connections: who was away finds it free again.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const first, count = 10_000, 22_000
+	for range count {
+		port := first + (int64(os.Getpid())*31+ports.Add(1))%count
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // output keeps what a process wrote.
@@ -118,9 +128,13 @@ func launch(tb testing.TB, program string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	go func() { p.done <- p.cmd.Wait() }()
+	go func() {
+		p.done <- p.cmd.Wait()
+		close(p.done)
+	}()
 	tb.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
+		<-p.done // it writes no more into directories that are about to be removed
 		if tb.Failed() {
 			tb.Logf("%s\n%s\n%s", p.name, p.out.String(), tail(p.err.String()))
 		}

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	ackOnce  = 5 * time.Second // for one ack's confirmation
-	ackPause = 250 * time.Millisecond
+	ackOnce    = time.Second     // for one ack's confirmation at first: a leader that is gone never gives it
+	ackOnceMax = 5 * time.Second // later; doubled each time
+	ackPause   = 250 * time.Millisecond
 )
 
 // ErrForgotten reports that the server does not know of a delivery any more, so that
@@ -26,8 +27,8 @@ var ErrForgotten = errors.New("deliver: the server has forgotten this delivery")
 func (l *Loop) Ack(ctx context.Context, d *broker.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, l.options.Subscription.AckWait()/2)
 	defer cancel()
-	for {
-		once, cancel := context.WithTimeout(ctx, ackOnce)
+	for wait := ackOnce; ; wait = min(2*wait, ackOnceMax) {
+		once, cancel := context.WithTimeout(ctx, wait)
 		err := d.Ack(once)
 		cancel()
 		if err == nil {
@@ -35,13 +36,22 @@ func (l *Loop) Ack(ctx context.Context, d *broker.Delivery) error {
 			return nil
 		}
 		l.settled.remember(d)
-		if gone, lookup := d.Forgotten(ctx); lookup == nil && gone {
+		if l.forgotten(ctx, d) {
 			return fmt.Errorf("%w: %w", ErrForgotten, err)
 		}
 		if Pause(ctx, ackPause) != nil {
 			return err
 		}
 	}
+}
+
+// forgotten reports whether the server says that it does not know the delivery. One
+// without a leader says nothing.
+func (*Loop) forgotten(ctx context.Context, d *broker.Delivery) bool {
+	ctx, cancel := context.WithTimeout(ctx, ackOnce)
+	defer cancel()
+	gone, err := d.Forgotten(ctx)
+	return err == nil && gone
 }
 
 // settleAgain acks a message that was handled before.
