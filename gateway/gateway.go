@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 
 	"fanfare/pkg/broker"
@@ -59,7 +60,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Contracts  callback.Contracts
 	Store      store
-	Listen     string // 127.0.0.1:8080
+	Tracer     trace.Tracer // nil: nothing is traced
+	Listen     string       // 127.0.0.1:8080
 
 	HMACKeyFiles   []string         // no signatures are asked for: files with one key each, all of which count
 	HMACTolerance  time.Duration    // 5m: how far a signature's timestamp may be from now
@@ -120,6 +122,7 @@ type Gateway struct {
 	logger   *slog.Logger
 	store    store
 	metrics  *metrics
+	tracer   trace.Tracer // nil: nothing is traced
 	listener net.Listener
 	maxConns int64
 	server   *http.Server
@@ -147,6 +150,7 @@ func New(o Options) (*Gateway, error) {
 		logger:    o.Logger,
 		store:     o.Store,
 		metrics:   newMetrics(o.Registerer, o.Contracts),
+		tracer:    o.Tracer,
 		bodies:    newBodies(maxBodiesBytes),
 		slots:     semaphore.NewWeighted(int64(o.MaxInFlight)),
 		decoders:  semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.opentelemetry.io/otel/trace"
 
 	"fanfare/pkg/callback"
 )
@@ -83,11 +85,21 @@ func latency(name, help string) prometheus.HistogramOpts {
 	}
 }
 
-func (m *metrics) observe(t callback.Type, o outcome, took time.Duration) {
+func (m *metrics) observe(ctx context.Context, t callback.Type, o outcome, took time.Duration) {
 	stage := string(o.callback.Stage)
 	if stage == "" {
 		stage = none
 	}
 	m.callbacks.WithLabelValues(string(t), stage, string(o.result)).Inc()
-	m.duration.WithLabelValues(string(t)).Observe(took.Seconds())
+	observe(ctx, m.duration.WithLabelValues(string(t)), took)
+}
+
+// observe observes a time, with the trace that it is an example of, if there is one.
+func observe(ctx context.Context, o prometheus.Observer, took time.Duration) {
+	span := trace.SpanContextFromContext(ctx)
+	if e, ok := o.(prometheus.ExemplarObserver); ok && span.IsSampled() {
+		e.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String()})
+		return
+	}
+	o.Observe(took.Seconds())
 }

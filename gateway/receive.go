@@ -21,14 +21,16 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), start.Add(answerWait))
 		defer cancel()
 
+		ctx, end := g.traced(ctx, r, contract.Type)
 		o := g.safely(func() outcome { return g.receive(ctx, w, r, contract) })
 		o.answer.write(w)
+		end(o)
 
 		took, t := time.Since(start), contract.Type
 		if o.answer.status == http.StatusNotFound {
 			t = none // a path without its token is like any other that is unknown
 		}
-		g.metrics.observe(t, o, took)
+		g.metrics.observe(ctx, t, o, took)
 		g.log(ctx, t, o, took)
 	})
 }
@@ -110,7 +112,7 @@ func (g *Gateway) publish(ctx context.Context, r *http.Request, cb callback.Call
 	defer cancel()
 	start := time.Now()
 	published, err := g.store.Publish(ctx, cb)
-	g.metrics.publish.Observe(time.Since(start).Seconds())
+	observe(ctx, g.metrics.publish, time.Since(start))
 	if err != nil {
 		return unavailable(err).about(cb)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrUnavailable reports that the server could not be reached, or did not
@@ -35,6 +36,7 @@ type Options struct {
 	CredsFile string                     // NATS credentials
 	NKeyFile  string                     // NATS nkey seed
 	CAFile    string                     // PEM file of the certificate authorities to trust
+	Tracer    trace.Tracer               // makes spans of publishing and handling; nil: nothing does
 }
 
 // Broker is one connection to a server with JetStream.
@@ -42,6 +44,7 @@ type Broker struct {
 	logger *slog.Logger
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	tracer trace.Tracer // nil: nothing is traced
 }
 
 const (
@@ -56,7 +59,7 @@ func Connect(o Options) (*Broker, error) {
 	if _, err := servers(o.URL); err != nil && o.InProcess == nil {
 		return nil, err
 	}
-	b := &Broker{logger: o.Logger}
+	b := &Broker{logger: o.Logger, tracer: o.Tracer}
 	options, err := b.options(o)
 	if err != nil {
 		return nil, err
@@ -199,8 +202,12 @@ func (b *Broker) Check(ctx context.Context) error {
 	if err := checkPayload(b.conn); err != nil {
 		return err
 	}
-	if _, err := b.js.Stream(ctx, StreamCallbacks); err != nil {
+	stream, err := b.js.Stream(ctx, StreamCallbacks)
+	if err != nil {
 		return fmt.Errorf("broker: look up stream %s: %w", StreamCallbacks, err)
+	}
+	if cluster := stream.CachedInfo().Cluster; cluster != nil && cluster.Leader == "" {
+		return fmt.Errorf("%w: stream %s has no leader", ErrUnavailable, StreamCallbacks)
 	}
 	return nil
 }

@@ -77,6 +77,8 @@ func message(cb callback.Callback) *nats.Msg {
 // ends. again says that an earlier sending was not answered, so that a duplicate
 // may be our own.
 func (b *Broker) publish(ctx context.Context, msg *nats.Msg, id, stream string) (ack *jetstream.PubAck, again bool, err error) {
+	ctx, end := b.traced(ctx, msg, id)
+	defer func() { end(err) }()
 	for {
 		if ack, err = b.publishOnce(ctx, msg, id, stream); err == nil {
 			return ack, again, nil

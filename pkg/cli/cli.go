@@ -48,15 +48,25 @@ type NATS struct {
 	NATSCAFile   string `name:"nats-ca-file" placeholder:"FILE" help:"PEM file of the certificate authorities to trust (default: the system's)."`
 }
 
-// connect connects to the server; with wait it goes on trying in the background.
-func (n NATS) connect(logger *slog.Logger, name string, wait bool) (*broker.Broker, error) {
-	return broker.Connect(broker.Options{
+// connect connects to the server.
+func (n NATS) connect(logger *slog.Logger, name string) (*broker.Broker, error) {
+	return broker.Connect(n.options(logger, name))
+}
+
+// connect connects a process to the server. It goes on trying in the background.
+func (p *process) connect(n NATS, name string) (*broker.Broker, error) {
+	o := n.options(p.logger, name)
+	o.Wait, o.Tracer = true, p.tracing.Tracer()
+	return broker.Connect(o)
+}
+
+func (n NATS) options(logger *slog.Logger, name string) broker.Options {
+	return broker.Options{
 		Logger:    logger,
 		Name:      "fanfare " + name,
 		URL:       n.NATSURL,
-		Wait:      wait,
 		CredsFile: n.NATSCreds,
 		NKeyFile:  n.NATSNkeyFile,
 		CAFile:    n.NATSCAFile,
-	})
+	}
 }

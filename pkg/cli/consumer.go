@@ -43,8 +43,11 @@ func (c *Consumer) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	p := newProcess(env, "consumer")
-	b, err := c.connect(p.logger, "consumer "+c.Type, true)
+	p, err := newProcess(ctx, env, "consumer")
+	if err != nil {
+		return err
+	}
+	b, err := p.connect(c.NATS, "consumer "+c.Type)
 	if err != nil {
 		return err
 	}

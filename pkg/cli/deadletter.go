@@ -98,7 +98,7 @@ func (c *DeadLetterList) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter", false)
+	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter")
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ type DeadLetterShow struct {
 
 // Run prints the dead letter.
 func (c *DeadLetterShow) Run(ctx context.Context, env Env) error {
-	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter", false)
+	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter")
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (c *Explain) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("explain"), "explain", false)
+	b, err := c.connect(env.newToolLogger("explain"), "explain")
 	if err != nil {
 		return err
 	}

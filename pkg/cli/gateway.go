@@ -34,12 +34,15 @@ type Gateway struct {
 
 // Run serves until ctx ends.
 func (c *Gateway) Run(ctx context.Context, env Env) error {
-	p := newProcess(env, "gateway")
+	p, err := newProcess(ctx, env, "gateway")
+	if err != nil {
+		return err
+	}
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(p.logger, "gateway", true)
+	b, err := p.connect(c.NATS, "gateway")
 	if err != nil {
 		return err
 	}
@@ -66,6 +69,7 @@ func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker, r
 		Registerer:           p.registry,
 		Contracts:            contracts,
 		Store:                b,
+		Tracer:               p.tracing.Tracer(),
 		Listen:               f.Listen,
 		HMACKeyFiles:         f.HMACKeyFile,
 		HMACTolerance:        f.HMACTolerance,

@@ -26,6 +26,7 @@ type process struct {
 	parts    []part
 	checks   []ops.Check
 	ops      *ops.Server
+	tracing  *ops.Tracing // nil: nothing is traced
 	stopping atomic.Bool
 }
 
@@ -34,7 +35,7 @@ type part interface {
 	Run(ctx context.Context) error
 }
 
-func newProcess(env Env, role string) *process {
+func newProcess(ctx context.Context, env Env, role string) (*process, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -46,7 +47,11 @@ func newProcess(env Env, role string) *process {
 	}, []string{"version", "commit", "go_version"}).WithLabelValues(env.Version, commit(), runtime.Version()).Set(1)
 	logger := env.newLogger(role)
 	slog.SetDefault(logger) // for libraries that know of no other
-	return &process{logger: logger, registry: registry}
+	tracing, err := ops.NewTracing(ctx, logger, role, env.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &process{logger: logger, registry: registry, tracing: tracing}, nil
 }
 
 func (p *process) add(parts ...part) { p.parts = append(p.parts, parts...) }
@@ -84,6 +89,7 @@ func (p *process) run(ctx context.Context) error {
 		group.Go(func() error { return part.Run(ctx) })
 	}
 	err := group.Wait()
+	err = errors.Join(err, p.tracing.Close(watched))
 	cancel()
 	err = errors.Join(err, watching.Wait())
 	p.logger.Info("stopped")

@@ -23,7 +23,7 @@ func (c *Provision) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(logger, "provision", false)
+	b, err := c.connect(logger, "provision")
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ type QuarantineList struct {
 
 // Run lists.
 func (c *QuarantineList) Run(ctx context.Context, env Env) error {
-	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine")
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ type QuarantineShow struct {
 
 // Run prints the body.
 func (c *QuarantineShow) Run(ctx context.Context, env Env) error {
-	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine")
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *QuarantineReplay) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine")
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ type QuarantineDelete struct {
 
 // Run deletes.
 func (c *QuarantineDelete) Run(ctx context.Context, env Env) error {
-	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine", false)
+	b, err := c.connect(env.newToolLogger("quarantine"), "quarantine")
 	if err != nil {
 		return err
 	}

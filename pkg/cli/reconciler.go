@@ -36,12 +36,15 @@ func (c *Reconciler) Run(ctx context.Context, env Env) error {
 	if c.ProviderKeyFile == "" {
 		return errors.New("--provider-key-file is missing: without the API key nobody can be asked about a task")
 	}
-	p := newProcess(env, "reconciler")
+	p, err := newProcess(ctx, env, "reconciler")
+	if err != nil {
+		return err
+	}
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(p.logger, "reconciler", true)
+	b, err := p.connect(c.NATS, "reconciler")
 	if err != nil {
 		return err
 	}

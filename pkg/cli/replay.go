@@ -25,7 +25,7 @@ func (c *DeadLetterReplay) Run(ctx context.Context, env Env) error {
 	if !(c.Rate > 0) { // which is not c.Rate <= 0 for what is no number
 		return fmt.Errorf("--rate %v: want more than 0", c.Rate)
 	}
-	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter", false)
+	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter")
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (c *DeadLetterDelete) Run(ctx context.Context, env Env) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter", false)
+	b, err := c.connect(env.newToolLogger("dead-letter"), "dead-letter")
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (c *Simulate) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(logger, "simulate", false)
+	b, err := c.connect(logger, "simulate")
 	if err != nil {
 		return err
 	}

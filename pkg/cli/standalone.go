@@ -28,7 +28,10 @@ type Standalone struct {
 
 // Run runs everything in one process until ctx ends.
 func (c *Standalone) Run(ctx context.Context, env Env) error {
-	p := newProcess(env, "standalone")
+	p, err := newProcess(ctx, env, "standalone")
+	if err != nil {
+		return err
+	}
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		return err
@@ -38,7 +41,7 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer server.Stop()
-	b, err := broker.Connect(broker.Options{Logger: p.logger, Name: "fanfare standalone", InProcess: server})
+	b, err := broker.Connect(broker.Options{Logger: p.logger, Name: "fanfare standalone", InProcess: server, Tracer: p.tracing.Tracer()})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (c *Tail) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("tail"), "tail", false)
+	b, err := c.connect(env.newToolLogger("tail"), "tail")
 	if err != nil {
 		return err
 	}

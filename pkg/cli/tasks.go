@@ -30,7 +30,7 @@ func (c *Expect) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("expect"), "expect", false)
+	b, err := c.connect(env.newToolLogger("expect"), "expect")
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (c *TasksList) Run(ctx context.Context, env Env) error {
 			return err
 		}
 	}
-	b, err := c.connect(env.newToolLogger("tasks"), "tasks", false)
+	b, err := c.connect(env.newToolLogger("tasks"), "tasks")
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (c *TasksShow) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.connect(env.newToolLogger("tasks"), "tasks", false)
+	b, err := c.connect(env.newToolLogger("tasks"), "tasks")
 	if err != nil {
 		return err
 	}

@@ -55,19 +55,19 @@ func (p *polled) answer(id, answer string) {
 }
 
 // run runs a command against the standalone.
-func (p *polled) run(tb testing.TB, want int, args ...string) (out, said string) {
+func (p *polled) run(tb testing.TB, want int, args ...string) string {
 	tb.Helper()
 	command := fanfare(tb, append(args, "--nats-url", "nats://"+p.nats)...)
 	if status := command.wait(); status != want {
 		tb.Errorf("%v: status %d, want %d: %s", args, status, want, command.err.String())
 	}
-	return command.out.String(), command.err.String()
+	return command.out.String()
 }
 
 // state is the state of a WAV task in the ledger, "" if it is not there.
 func (p *polled) state(tb testing.TB, id string) string {
 	tb.Helper()
-	out, _ := p.run(tb, 0, "tasks", "list", "--json", "--type", "wav")
+	out := p.run(tb, 0, "tasks", "list", "--json", "--type", "wav")
 	for line := range strings.Lines(out) {
 		var e struct {
 			TaskID string `json:"task_id"`
@@ -86,10 +86,10 @@ func (p *polled) state(tb testing.TB, id string) string {
 func TestTaskWhoseCallbackIsLostIsFound(t *testing.T) {
 	t.Parallel()
 	p := startPolled(t)
-	if out, _ := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost is expected to call back\n" {
+	if out := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost is expected to call back\n" {
 		t.Errorf("expect says %q", out)
 	}
-	if out, _ := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost was announced before\n" {
+	if out := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost was announced before\n" {
 		t.Errorf("again: %q", out)
 	}
 	eventually(t, "it is overdue", func() bool { return p.state(t, "lost") == "overdue" })
@@ -106,10 +106,10 @@ func TestTaskWhoseCallbackIsLostIsFound(t *testing.T) {
 		}
 	}
 	p.mu.Unlock()
-	if table, _ := p.run(t, 0, "tasks", "list", "--state", "resolved"); strings.Count(table, "\n") != 2 || !strings.Contains(table, "lost") {
+	if table := p.run(t, 0, "tasks", "list", "--state", "resolved"); strings.Count(table, "\n") != 2 || !strings.Contains(table, "lost") {
 		t.Errorf("list:\n%s", table)
 	}
-	if out, _ := p.run(t, 0, "tasks", "show", "wav", "lost"); !strings.Contains(out, `"state":"resolved"`) {
+	if out := p.run(t, 0, "tasks", "show", "wav", "lost"); !strings.Contains(out, `"state":"resolved"`) {
 		t.Errorf("show: %s", out)
 	}
 	for _, row := range []struct{ args, want string }{
@@ -133,7 +133,7 @@ func TestTaskWhoseCallbackIsLostIsFound(t *testing.T) {
 // story is what explain tells of a task, one word a line.
 func (p *polled) story(tb testing.TB, id string) (words []string, text string) {
 	tb.Helper()
-	text, _ = p.run(tb, 0, "explain", id, "--json")
+	text = p.run(tb, 0, "explain", id, "--json")
 	for line := range strings.Lines(text) {
 		var e struct {
 			What    string `json:"what"`
@@ -198,7 +198,7 @@ func TestExplainTellsTheStoryOfATask(t *testing.T) {
 			t.Errorf("%s: it is not told that %q:\n%s", id, row.says, text)
 		}
 	}
-	if table, _ := p.run(t, 0, "explain", "buried", "--type", "wav"); !strings.HasPrefix(table, "TIME ") || !strings.Contains(table, "gone") {
+	if table := p.run(t, 0, "explain", "buried", "--type", "wav"); !strings.HasPrefix(table, "TIME ") || !strings.Contains(table, "gone") {
 		t.Errorf("for people:\n%s", table)
 	}
 	p.run(t, 1, "explain", "buried", "--type", "music")

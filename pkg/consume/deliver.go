@@ -24,7 +24,7 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 	v, settled := r.settle(context.WithoutCancel(ctx), d, decision{v, reason, err})
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
-	r.metrics.duration.Observe(took.Seconds())
+	observe(ctx, r.metrics.duration, took)
 	r.log(ctx, line{cb, d, v, took, err, settled})
 }
 

@@ -1,10 +1,12 @@
 package consume
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.opentelemetry.io/otel/trace"
 
 	"fanfare/pkg/media"
 	"fanfare/pkg/result"
@@ -103,6 +105,16 @@ func origin(polled bool) string {
 
 func (m *archiverMetrics) failed(e *media.FetchError) {
 	m.failures.WithLabelValues(string(e.Reason)).Inc()
+}
+
+// observe observes a time, with the trace that it is an example of, if there is one.
+func observe(ctx context.Context, h prometheus.Histogram, took time.Duration) {
+	span := trace.SpanContextFromContext(ctx)
+	if e, ok := h.(prometheus.ExemplarObserver); ok && span.IsSampled() {
+		e.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String()})
+		return
+	}
+	h.Observe(took.Seconds())
 }
 
 func histogram(name, help string, buckets ...float64) prometheus.HistogramOpts {

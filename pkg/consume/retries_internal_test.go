@@ -7,7 +7,7 @@ import (
 )
 
 func waitingRetry(sequence uint64, body int) retry {
-	return retry{&broker.Delivery{Sequence: sequence, Number: 2, Body: make([]byte, body)}, func() {}}
+	return retry{&broker.Delivery{Sequence: sequence, Number: 2, Body: make([]byte, body)}, nil, func() {}}
 }
 
 func TestRetriesTakeHalfOfTheWorkersInTheirOrder(t *testing.T) {

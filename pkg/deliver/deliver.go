@@ -118,7 +118,11 @@ func (l *Loop) work(ctx, working context.Context) error {
 			l.settleAgain(working, d)
 			l.inHand.release(d)
 		default:
-			l.options.Deliver(working, d, func() { l.inHand.release(d) })
+			ctx, end := d.Trace(working)
+			l.options.Deliver(ctx, d, func() {
+				end()
+				l.inHand.release(d)
+			})
 		}
 	}
 	return nil

@@ -57,7 +57,9 @@ func (a *Archive) Store(
 	}
 	file, err := a.existing(ctx, key, moved)
 	if errors.Is(err, fs.ErrNotExist) {
+		ctx, end := traced(ctx, key)
 		file, err = a.fetch(ctx, f, key, asset, moved)
+		end(file, err)
 	}
 	if err != nil {
 		return File{}, fmt.Errorf("store %s: %w", key, err)
