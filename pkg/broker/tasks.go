@@ -159,27 +159,24 @@ func (l *Ledger) Watch(ctx context.Context, show func(ledger.Entry) error, curre
 // turnsPrefix is before the key of turns, which no type is.
 const turnsPrefix = "_turns.of."
 
-// maxTurnWait bounds how long a turn is waited for; one that is further off is not
-// taken.
-const maxTurnWait = 2 * time.Second
+// maxTurnWait is how far ahead turns are given.
+const maxTurnWait = time.Hour
 
 // Turn takes the next of the turns that come one in each interval, for all processes
-// that take them by that name together, and returns how long it is until then. A turn
-// that is too far off is not taken: then taken is false, and wait how long to wait
-// before asking again.
-func (l *Ledger) Turn(ctx context.Context, name string, every time.Duration) (wait time.Duration, taken bool, err error) {
+// that take them by that name together, and returns when it is. It is the zero time
+// where all turns of the next hour are taken. A turn that is not used is lost.
+func (l *Ledger) Turn(ctx context.Context, name string, every time.Duration) (at time.Time, err error) {
 	err = l.change(ctx, turnsPrefix+callback.Escape(name), func(value []byte) ([]byte, error) {
 		now := time.Now()
-		at, err := time.Parse(time.RFC3339Nano, string(value))
-		if err != nil || at.Before(now) || at.After(now.Add(time.Hour)) { // none yet, or a clock that was wrong
+		at, err = time.Parse(time.RFC3339Nano, string(value))
+		if err != nil || at.Before(now) || at.After(now.Add(2*maxTurnWait)) { // none yet, or a clock that was wrong
 			at = now
 		}
-		if wait = at.Sub(now); wait > maxTurnWait {
-			taken = false
+		if at.After(now.Add(maxTurnWait)) {
+			at = time.Time{}
 			return nil, nil
 		}
-		taken = true
 		return []byte(timestamp(at.Add(every))), nil
 	})
-	return wait, taken, err
+	return at, err
 }

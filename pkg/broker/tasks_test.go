@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func TestLedgerIsWatchedWithoutItsTurns(t *testing.T) {
 		}
 	}
 	enter("5c79****be8e")
-	if _, _, err := l.Turn(t.Context(), "api.kie.ai", time.Second); err != nil {
+	if _, err := l.Turn(t.Context(), "api.kie.ai", time.Second); err != nil {
 		t.Fatal(err)
 	}
 	end := errors.New("enough")
@@ -130,37 +131,45 @@ func TestTurnsComeOneInEachInterval(t *testing.T) {
 	natstest.Provisioned(t, server)
 	begun := time.Now()
 	var mu sync.Mutex
-	var last time.Time
+	var all []time.Time
 	var group sync.WaitGroup
 	for range takers {
 		l := natstest.Connect(t, server).Ledger()
 		group.Go(func() {
 			for range turns {
-				wait, taken, err := l.Turn(t.Context(), "p", every)
-				if err != nil || !taken {
-					t.Errorf("taken %v, %v", taken, err)
+				at, err := l.Turn(t.Context(), "p", every)
+				if err != nil {
+					t.Error(err)
 				}
 				mu.Lock()
-				if at := time.Now().Add(wait); at.After(last) {
-					last = at
-				}
+				all = append(all, at)
 				mu.Unlock()
 			}
 		})
 	}
 	group.Wait()
-	if least := (takers*turns - 1) * every; last.Sub(begun) < least {
-		t.Errorf("%d turns in %s, want at least %s", takers*turns, last.Sub(begun), least)
-	}
-	for range 100 { // and what is too far off is not taken
-		if wait, taken, err := natstest.Connect(t, server).Ledger().Turn(t.Context(), "p", every); err != nil || !taken {
-			if err != nil || wait <= 0 {
-				t.Errorf("wait %s, %v", wait, err)
-			}
-			return
+	slices.SortFunc(all, time.Time.Compare)
+	for i := range len(all) - 1 {
+		if apart := all[i+1].Sub(all[i]); apart < every {
+			t.Errorf("turns %d and %d are %s apart, want %s", i, i+1, apart, every)
 		}
 	}
-	t.Error("every turn was taken")
+	if all[0].Before(begun) || len(all) != takers*turns {
+		t.Errorf("%d turns, the first at %s", len(all), all[0])
+	}
+}
+
+func TestTurnsAreGivenForAnHour(t *testing.T) {
+	t.Parallel()
+	l := natstest.Broker(t).Ledger()
+	for i, want := range []bool{true, true, true, false, false} {
+		if at, err := l.Turn(t.Context(), "p", 25*time.Minute); err != nil || at.IsZero() == want {
+			t.Errorf("turn %d at %s, %v", i, at, err)
+		}
+	}
+	if at, err := l.Turn(t.Context(), "other", time.Minute); err != nil || time.Until(at) > 0 {
+		t.Errorf("another's at %s, %v", at, err)
+	}
 }
 
 func TestCallbackThatComesAgainIsNoted(t *testing.T) {

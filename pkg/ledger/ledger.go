@@ -118,6 +118,7 @@ type Entry struct {
 	Provider    string          `json:"provider,omitempty"`
 	Deadline    time.Time       `json:"deadline"`           // when it is given up
 	NextPoll    time.Time       `json:"next_poll,omitzero"` // not before; while it is open
+	Turn        time.Time       `json:"turn,omitzero"`      // which was taken for the next poll; zero: none was
 	Polls       int             `json:"polls"`
 	Failures    int             `json:"failures"` // polls in a row to which the provider gave no usable answer
 	Events      []Event         `json:"events"`   // oldest first
@@ -182,6 +183,7 @@ func (e Entry) Polled(now time.Time, outcome string, usable bool, wait time.Dura
 		e = e.move(Overdue, now)
 	}
 	e.Polls++
+	e.Turn = time.Time{}
 	e.Failures++
 	if usable {
 		e.Failures = 0
@@ -190,10 +192,19 @@ func (e Entry) Polled(now time.Time, outcome string, usable bool, wait time.Dura
 	return e.with(now, "poll: "+outcome), true
 }
 
+// Queue says that the next poll has taken its turn among those of other tasks.
+func (e Entry) Queue(turn time.Time) (Entry, bool) {
+	if !e.State.Open() {
+		return e, false
+	}
+	e.Turn, e.NextPoll = turn.UTC(), turn.UTC()
+	return e, true
+}
+
 func (e Entry) move(to State, now time.Time) Entry {
 	e.Was, e.State = e.State, to
 	if !to.Open() {
-		e.NextPoll = time.Time{}
+		e.NextPoll, e.Turn = time.Time{}, time.Time{}
 	}
 	return e.with(now, string(to))
 }

@@ -18,6 +18,9 @@ import (
 )
 
 const (
+	turnWait     = 2 * time.Second  // for a turn that is near; for any other the task comes again
+	turnGrace    = 10 * time.Second // after a turn, until it is lost
+	noTurnWait   = 15 * time.Minute // while all turns of the next hour are taken
 	publishWait  = 8 * time.Second  // for what a poll found
 	maxEvery     = 10 * time.Minute // between polls that the provider gives no usable answer to; doubled each time
 	breakAfter   = 10               // such polls in a row, of whatever tasks, until none is asked about
@@ -47,13 +50,8 @@ func (r *Reconciler) poll(ctx context.Context, t task) (again time.Duration, ask
 	if r.breaker.State() == gobreaker.StateOpen {
 		return jittered(breakFor / 2), false, nil
 	}
-	every := time.Duration(float64(time.Second) / r.options.Rate)
-	wait, taken, err := r.ledger.Turn(ctx, r.options.Provider.Host(), every)
-	if err != nil || !taken {
-		return wait, false, err
-	}
-	if err := deliver.Pause(ctx, wait); err != nil {
-		return 0, false, err
+	if again, err := r.queue(ctx, t); again > 0 || err != nil {
+		return again, false, err
 	}
 	answer, err := r.ask(ctx, t)
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
@@ -69,6 +67,29 @@ func (r *Reconciler) poll(ctx context.Context, t task) (again time.Duration, ask
 	}
 	again, err = r.enterAnswer(ctx, t, answer)
 	return again, true, err
+}
+
+// queue takes a turn for the poll of a task and waits for it if it is near. For one
+// that is further off the task is to come again, after what queue returns.
+func (r *Reconciler) queue(ctx context.Context, t task) (again time.Duration, err error) {
+	turn := t.entry.Turn
+	if turn.IsZero() || time.Since(turn) > turnGrace {
+		every := time.Duration(float64(time.Second) / r.options.Rate)
+		if turn, err = r.ledger.Turn(ctx, r.options.Provider.Host(), every); err != nil {
+			return 0, err
+		}
+		if turn.IsZero() {
+			return jittered(noTurnWait), nil
+		}
+	}
+	wait := time.Until(turn)
+	if wait <= turnWait {
+		return 0, deliver.Pause(ctx, wait)
+	}
+	_, err = r.ledger.Change(ctx, t.entry.Type, t.entry.TaskID, func(e ledger.Entry, _ bool) (ledger.Entry, bool) {
+		return e.Queue(turn)
+	})
+	return wait, err
 }
 
 // ask asks once, unless the provider has given no usable answers lately.

@@ -277,3 +277,43 @@ func TestLedgerIsCounted(t *testing.T) {
 		return testutil.GatherAndCompare(again, strings.NewReader(text(1, 2, 0)), "fanfare_tasks") == nil
 	})
 }
+
+// Tasks whose turn is far off come again for it, not to look whether it has come.
+func TestManyOverdueTasksQueue(t *testing.T) {
+	t.Parallel()
+	const (
+		tasks = 16
+		rate  = 4
+	)
+	b, js := provisioned(t)
+	d := newDetails(t)
+	begun := time.Now()
+	start(t, b, d, func(o *reconcile.Options) { o.Rate, o.Every = rate, patience })
+	var last time.Time
+	for i := range tasks {
+		announce(t, b, ledger.Announcement{TaskID: callback.TaskID(fmt.Sprint("t", i))})
+	}
+	for i := range tasks {
+		id := fmt.Sprint("t", i)
+		eventually(t, id+" is asked about", func() bool { return d.polls(id) == 1 })
+		becomes(t, b, callback.TaskID(id), ledger.Overdue)
+		if e := state(t, b, "wav", callback.TaskID(id)); !e.Turn.IsZero() || e.Polls != 1 {
+			t.Errorf("%+v", e)
+		}
+		d.mu.Lock()
+		if at := d.asked[id][0]; at.After(last) {
+			last = at
+		}
+		d.mu.Unlock()
+	}
+	if least := (tasks - 1) * time.Second / rate; last.Sub(begun) < least {
+		t.Errorf("all were asked about within %s, want at least %s", last.Sub(begun), least)
+	}
+	consumer, err := js.Consumer(t.Context(), "TASKS", "reconciler_"+callback.Escape(strings.TrimPrefix(d.url, "http://")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := consumer.CachedInfo().Delivered.Consumer; n > 4*tasks { // when announced, when due, at its turn
+		t.Errorf("%d deliveries of %d tasks", n, tasks)
+	}
+}
