@@ -115,13 +115,16 @@ func (b *Broker) options(o Options) ([]nats.Option, error) {
 		if err != nil {
 			return nil, fmt.Errorf("broker: read nkey seed from %s: %w", o.NKeyFile, err)
 		}
-		options = append(options, nkey)
+		options = append(options, nkey, ownInbox)
 	}
 	if o.CAFile != "" {
 		options = append(options, nats.RootCAs(o.CAFile))
 	}
 	return options, nil
 }
+
+// ownInbox has answers come where only the owner of the nkey need be allowed to listen.
+func ownInbox(o *nats.Options) error { o.InboxPrefix = "_INBOX." + o.Nkey; return nil }
 
 func (b *Broker) connected(o Options) nats.ConnHandler {
 	return func(c *nats.Conn) {

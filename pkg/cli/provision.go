@@ -11,17 +11,24 @@ import (
 
 // Provision is the command provision.
 type Provision struct {
-	Replicas      int   `default:"1" help:"Copies of each stream that a cluster keeps: 1, 3 or 5."`
-	StoreMaxBytes int64 `default:"8589934592" help:"Bytes that the streams may take in all."`
+	Replicas      int    `default:"1" help:"Copies of each stream that a cluster keeps: 1, 3 or 5."`
+	StoreMaxBytes int64  `default:"8589934592" help:"Bytes that the streams may take in all."`
+	DevSecrets    string `placeholder:"DIR" type:"path" help:"Write the secrets of a development set-up with deploy/nats/secure.conf into this directory, as far as they are missing, and end: the server that is to be provisioned starts with them (default: none)."`
 	NATS
 }
 
-// Run provisions and reports.
+// Run provisions and reports, or writes secrets.
 func (c *Provision) Run(ctx context.Context, env Env) error {
 	logger := env.newToolLogger("provision")
 	contracts, err := callback.LoadContracts()
 	if err != nil {
 		return err
+	}
+	if c.DevSecrets != "" {
+		if err := writeDevSecrets(c.DevSecrets, contracts.Types()); err != nil {
+			return err
+		}
+		return write(env.Out, "the secrets are in "+c.DevSecrets)
 	}
 	b, err := c.connect(logger, "provision")
 	if err != nil {
