@@ -173,7 +173,7 @@ func (v *vault) ask(method, url string, header map[string]string, body string) (
 func (v *vault) operations(addresses ...string) {
 	v.tb.Helper()
 	for _, address := range addresses {
-		for _, path := range []string{"metrics", "healthz", "readyz", "openapi.yaml", "debug/pprof/", "debug/pprof/cmdline", "debug/pprof/goroutine?debug=2"} {
+		for _, path := range []string{"metrics", "healthz", "readyz", "openapi.yaml", "asyncapi.yaml", "debug/pprof/", "debug/pprof/cmdline", "debug/pprof/goroutine?debug=2"} {
 			if status := v.ask(http.MethodGet, "http://"+address+"/"+path, nil, ""); status != http.StatusOK && path != "readyz" {
 				v.tb.Errorf("%s: answered %d", path, status)
 			}

@@ -63,11 +63,15 @@ func (p *process) check(name string, run func(context.Context) error) {
 // bindOps binds the operations listener, when every check is there.
 func (p *process) bindOps(listen string) error {
 	p.check("process", p.running)
-	document, err := schemas.Files.ReadFile("openapi.yaml")
+	requests, err := schemas.Files.ReadFile("openapi.yaml")
 	if err != nil {
 		return fmt.Errorf("read the description of the gateway: %w", err)
 	}
-	server, err := ops.New(ops.Options{Logger: p.logger, Gatherer: p.registry, Listen: listen, Checks: p.checks, OpenAPI: document})
+	messages, err := schemas.Files.ReadFile("asyncapi.yaml")
+	if err != nil {
+		return fmt.Errorf("read the description of the messages: %w", err)
+	}
+	server, err := ops.New(ops.Options{Logger: p.logger, Gatherer: p.registry, Listen: listen, Checks: p.checks, OpenAPI: requests, AsyncAPI: messages})
 	if err != nil {
 		return err
 	}

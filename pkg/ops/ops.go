@@ -1,5 +1,5 @@
 // Package ops is the second listener, for operators: /metrics, /healthz, /readyz,
-// /debug/pprof and /openapi.yaml; and the set-up of logging.
+// /debug/pprof, /openapi.yaml and /asyncapi.yaml; and the set-up of logging.
 //
 // It is meant for a trusted network and listens on loopback by default. What is
 // ready is decided by the checks it is given, each asked anew at every request.
@@ -45,6 +45,7 @@ type Options struct {
 	Listen   string
 	Checks   []Check // none: always ready
 	OpenAPI  []byte  // no such route: the document that /openapi.yaml answers
+	AsyncAPI []byte  // no such route: the document that /asyncapi.yaml answers
 }
 
 // Server is the operations listener.
@@ -77,6 +78,9 @@ func New(o Options) (*Server, error) {
 	}))
 	if o.OpenAPI != nil {
 		router.Path("/openapi.yaml").Handler(document(o.OpenAPI))
+	}
+	if o.AsyncAPI != nil {
+		router.Path("/asyncapi.yaml").Handler(document(o.AsyncAPI))
 	}
 	router.Path("/debug/pprof/cmdline").HandlerFunc(pprof.Cmdline)
 	router.Path("/debug/pprof/profile").HandlerFunc(pprof.Profile)
