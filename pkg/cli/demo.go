@@ -25,9 +25,11 @@ type demo struct {
 // addDemo adds the demonstration to a process, and lets the consumers fetch from
 // its media server and nothing else of this machine.
 func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker.Broker, target string, out io.Writer) error {
+	results := newResults(b, contracts)
 	simulator, err := simulate.New(simulate.Options{
 		Logger:  p.logger,
-		Results: newResults(b, contracts),
+		Results: results,
+		Stored:  results.Stored,
 		Target:  "http://" + target,
 		Tasks:   demoTasks,
 		Rate:    demoRate,

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,9 +22,10 @@ type Simulate struct {
 	Rate         float64       `default:"20" help:"Tasks begun per second."`
 	Seed         uint64        `help:"Gives the same tasks again (default: drawn at random, and told)."`
 	Speed        float64       `default:"20" help:"How many times faster than the provider's the pauses pass; its timeouts stay."`
-	Settle       time.Duration `default:"3m" help:"How long nothing may move before what is not there counts as missing; 3m at most."`
+	Settle       time.Duration `help:"How long nothing may move, polls included, before what is not there counts as missing; 1h at most (default: 3m, and 5m if tasks are announced)."`
 	HMACKeyFile  string        `placeholder:"FILE" type:"path" help:"File with the key to sign with (default: callbacks are not signed)."`
 	URLTokenFile string        `name:"url-token-file" placeholder:"FILE" type:"path" help:"File with the token that callback URLs end in (default: none)."`
+	Missed       `prefix:""`
 	Hostilities  `prefix:""`
 	NATS
 }
@@ -57,12 +57,6 @@ func (h Hostilities) hostility() simulate.Hostility {
 	}
 }
 
-// What a simulation that has failed reports.
-var (
-	errDeviations = errors.New("results are missing or wrong")
-	errTrapped    = errors.New("media led into a trap: some process connects to any port of a loopback address")
-)
-
 // Run plays the tasks, waits for their results and prints how they fared.
 func (c *Simulate) Run(ctx context.Context, env Env) error {
 	logger := env.newLogger("simulate")
@@ -83,11 +77,14 @@ func (c *Simulate) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
+	results := newResults(b, contracts)
 	simulator, err := simulate.New(simulate.Options{
 		Logger:      logger,
 		HMACKey:     []byte(key),
 		Path:        func(t callback.Type) string { return strings.TrimSuffix("/callbacks/"+string(t)+"/"+token, "/") },
-		Results:     newResults(b, contracts),
+		Results:     results,
+		Stored:      results.Stored,
+		Announce:    c.announcer(b),
 		Target:      c.Target,
 		MediaListen: c.MediaListen,
 		MediaURL:    c.MediaURL,
@@ -97,6 +94,7 @@ func (c *Simulate) Run(ctx context.Context, env Env) error {
 		Speed:       c.Speed,
 		Settle:      c.Settle,
 		Hostility:   c.hostility(),
+		Missed:      c.missed(),
 		Progress:    env.Err,
 	})
 	if err != nil {
@@ -114,14 +112,7 @@ func play(ctx context.Context, simulator *simulate.Simulator, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	switch {
-	case !report.Failed():
-		return nil
-	case report.Trapped > 0:
-		return errTrapped
-	default:
-		return errDeviations
-	}
+	return report.Err()
 }
 
 // results is what a simulation reads of the broker.

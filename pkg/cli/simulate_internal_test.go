@@ -73,3 +73,20 @@ func TestMediaSwitchesSwitchTheirFaultOff(t *testing.T) {
 		t.Errorf("--no-media-faults switches off %v", off)
 	}
 }
+
+// A run in which every callback comes needs nobody who asks, and tells nobody.
+func TestTasksAreAnnouncedWhereCallbacksAreMissed(t *testing.T) {
+	t.Parallel()
+	for flag, want := range map[string]bool{
+		"--tasks=5": false, "--unannounced=0.5": false, "--drop=0.1": true, "--delay=0.1": true, "--race=0.1": true, "--poll-errors=0.1": true, "--announce": true,
+	} {
+		c, _ := parseSimulate(t, flag)
+		if got := c.announcer(nil) != nil; got != want {
+			t.Errorf("%s: announced is %t", flag, got)
+		}
+	}
+	c, _ := parseSimulate(t, "--drop=0.1", "--delay=0.2", "--race=0.3", "--unannounced=0.4", "--poll-errors=0.5", "--poll-budget=6")
+	if m := c.missed(); m != (simulate.Missed{Drop: 0.1, Delay: 0.2, Race: 0.3, Unannounced: 0.4, PollErrors: 0.5, PollBudget: 6}) {
+		t.Errorf("%+v", m)
+	}
+}

@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	turnWait     = 2 * time.Second  // for a turn that is near; for any other the task comes again
-	turnGrace    = 10 * time.Second // after a turn, until it is lost
-	noTurnWait   = 15 * time.Minute // while all turns of the next hour are taken
-	publishWait  = 8 * time.Second  // for what a poll found
-	maxEvery     = 10 * time.Minute // between polls that the provider gives no usable answer to; doubled each time
-	breakAfter   = 10               // such polls in a row, of whatever tasks, until none is asked about
-	breakFor     = 30 * time.Second // then one is, to see
+	turnWait     = 200 * time.Millisecond // for a turn that is near; for any other the task comes again, or workers would wait for turns and never see what is new
+	turnGrace    = 2 * time.Second        // after a turn, until it is lost: those that a halt let pass must not be taken all at once
+	noTurnWait   = 15 * time.Minute       // while all turns of the next hour are taken
+	publishWait  = 8 * time.Second        // for what a poll found
+	maxEvery     = 10 * time.Minute       // between polls that the provider gives no usable answer to; doubled each time
+	breakAfter   = 10                     // such polls in a row, of whatever tasks, until none is asked about
+	breakFor     = 30 * time.Second       // then one is, to see
 	breakerProbe = 1
 )
 
@@ -123,7 +123,7 @@ func (r *Reconciler) publish(ctx context.Context, cb callback.Callback) error {
 	if err != nil {
 		return fmt.Errorf("reconcile: publish what a poll found: %w", err)
 	}
-	if published == broker.Conflict { // with what an earlier poll found: the first one counts
+	if published == broker.Conflict && cb.Stage.Final() { // with what an earlier poll found: the first one counts
 		r.logger.WarnContext(ctx, "a poll contradicts an earlier one", "message_id", cb.MessageID())
 	}
 	return nil

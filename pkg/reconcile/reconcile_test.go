@@ -317,3 +317,20 @@ func TestManyOverdueTasksQueue(t *testing.T) {
 		t.Errorf("%d deliveries of %d tasks", n, tasks)
 	}
 }
+
+// Deliveries that come again go before those that come for the first time: tasks that
+// never end, and are due all the time, must not keep new ones out.
+func TestTasksThatNeverEndKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const tasks = 40
+	b, _ := provisioned(t)
+	d := newDetails(t)
+	start(t, b, d, func(o *reconcile.Options) { o.Rate = 5 })
+	for i := range tasks {
+		announce(t, b, ledger.Announcement{TaskID: callback.TaskID(fmt.Sprint("t", i))})
+	}
+	for i := range tasks {
+		id := callback.TaskID(fmt.Sprint("t", i))
+		eventually(t, string(id)+" is entered", func() bool { return state(t, b, "wav", id).State != "" })
+	}
+}

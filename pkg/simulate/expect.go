@@ -20,6 +20,7 @@ type expectation struct {
 	files   map[string]int64  // sizes by SHA-256
 	lost    map[string]string // why files are given up, by URL
 	letters letters
+	others  map[call]bool // failures that the final success replaces
 }
 
 // expect hashes what the task's files will be served as.
@@ -33,7 +34,7 @@ func (t task) expect() (expectation, error) {
 		outcome: result.Succeeded,
 		archive: result.Archived,
 	}
-	e.letters = t.expectLetters()
+	e.letters, e.others = t.expectLetters(), t.replaced()
 	if final.stage == callback.Error {
 		failure := result.FailureOf(final.code)
 		e.outcome, e.failure, e.archive = result.Failed, &failure, result.None
@@ -88,9 +89,24 @@ func (e expectation) deviation(doc result.Document) string {
 		return fmt.Sprintf("archive %q, want %q", doc.Archive, e.archive)
 	case len(doc.Media) != len(e.files)+len(e.lost):
 		return fmt.Sprintf("%d media, want %d", len(doc.Media), len(e.files)+len(e.lost))
-	default:
-		return e.mediaDeviation(doc.Media)
 	}
+	for _, c := range doc.Conflicts {
+		if !e.others[call{c.Stage, c.Code}] {
+			return fmt.Sprintf("has a second result: stage %q, code %d", c.Stage, c.Code)
+		}
+	}
+	return e.mediaDeviation(doc.Media)
+}
+
+// replaced returns the failures from which the task recovers.
+func (t task) replaced() map[call]bool {
+	others := make(map[call]bool)
+	for i, c := range t.calls {
+		if c.stage == callback.Error && i != t.decides() {
+			others[c] = true
+		}
+	}
+	return others
 }
 
 // mediaDeviation compares the files that must be safe by their digests, since what

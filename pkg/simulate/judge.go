@@ -31,6 +31,10 @@ type Activity struct {
 // readTimeout bounds one read of a result or of the activity.
 const readTimeout = 10 * time.Second
 
+// calmPolls is how long a run with polls goes on once all is as expected, to see
+// whether somebody asks on.
+const calmPolls = 5 * time.Second
+
 // maxReadErrors is how many results in a row may be unreadable before a pass
 // over them is broken off.
 const maxReadErrors = 3
@@ -60,24 +64,34 @@ type judge struct {
 	results  Results
 	settle   time.Duration // how long nothing may move
 	quiet    time.Duration // how long nothing may move once every result is as expected
+	calm     time.Duration // how long nothing may move, not even a poll, before a run is over
 	interval time.Duration // between two passes
+	polled   func() int64  // counts the polls that may lead to something; nil: there are none
+	stored   func(context.Context, time.Time, func(Identity)) error
+	begun    time.Time // when the run did
 
 	findings []finding
 	met      atomic.Int64 // findings that are as expected
 
 	unsettled uint64 // as last read
 	post      post
+	twins     int // callbacks that are stored more than once; unread: nobody knows
 }
 
 func newJudge(opts Options) *judge {
-	return &judge{
+	j := &judge{
 		logger:   opts.Logger,
 		results:  opts.Results,
 		settle:   opts.Settle,
 		quiet:    10 * time.Second,
 		interval: time.Second,
+		stored:   opts.Stored,
 		findings: make([]finding, opts.Tasks),
 	}
+	if opts.asked() {
+		j.calm = calmPolls
+	}
+	return j
 }
 
 // run blocks until every result is as expected and nothing is unsettled, or has
@@ -92,7 +106,7 @@ func (j *judge) run(ctx context.Context) error {
 	for {
 		j.look(ctx, &w)
 		still := time.Since(w.moved)
-		done := w.readable && (w.last.Unsettled == 0 || still >= j.quiet)
+		done := w.readable && (w.last.Unsettled == 0 || still >= j.quiet) && still >= j.calm
 		if done && j.allMet() && j.finish(ctx) {
 			return nil
 		}
@@ -111,6 +125,7 @@ func (j *judge) run(ctx context.Context) error {
 type watch struct {
 	last     Activity
 	readable bool // as of the last look
+	polls    int64
 	moved    time.Time
 }
 
@@ -126,6 +141,11 @@ func (j *judge) look(ctx context.Context, w *watch) {
 	if w.readable = err == nil; !w.readable {
 		return
 	}
+	if j.polled != nil {
+		if polls := j.polled(); polls != w.polls {
+			w.polls, w.moved = polls, time.Now()
+		}
+	}
 	before := j.met.Load()
 	if j.post.read {
 		j.collect(ctx)
@@ -136,11 +156,12 @@ func (j *judge) look(ctx context.Context, w *watch) {
 	}
 }
 
-// finish reads the dead letters, and every result once more. It reports whether
+// finish reads the dead letters, counts the twins, and reads every result once more. It reports whether
 // all could be read and are as expected.
 func (j *judge) finish(ctx context.Context) bool {
 	j.collect(ctx)
-	return j.pass(ctx, true) && j.post.readable && j.allMet()
+	counted := j.countTwins(ctx)
+	return j.pass(ctx, true) && counted && j.post.readable && j.allMet()
 }
 
 func (j *judge) allMet() bool {

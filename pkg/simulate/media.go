@@ -22,9 +22,10 @@ type mediaServer struct {
 	logger   *slog.Logger
 	listener net.Listener
 	server   *http.Server
-	base     string  // how receivers reach it, without a final slash
-	prefix   string  // of every path, without a final slash
-	canary   *canary // where traps lead to
+	base     string   // how receivers reach it, without a final slash
+	prefix   string   // of every path, without a final slash
+	canary   *canary  // where traps lead to
+	details  *details // nil: nobody can ask for a task
 	faults   map[string]MediaFault
 
 	hang time.Duration // how long silence lasts: longer than any careful client waits
@@ -104,8 +105,13 @@ func (m *mediaServer) stop(ctx context.Context) {
 	}
 }
 
-// ServeHTTP answers with a file, or badly, or with 404.
+// ServeHTTP answers with a file, or badly, or with 404; and questions about tasks,
+// which go to the same address.
 func (m *mediaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.details != nil && m.details.serves(r.URL.Path) {
+		m.details.ServeHTTP(w, r)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,14 @@ import (
 	"fanfare/pkg/callback"
 )
 
-// maxSettle bounds how long a run waits for a result while nothing moves.
-const maxSettle = 3 * time.Minute
+// How long a run waits for results while nothing moves. Where callbacks do not come,
+// much of that is how pollers are: silent for two minutes after a submission, and for
+// up to three when questions fail twice in a row.
+const (
+	settleCalled = 3 * time.Minute
+	settleMissed = 5 * time.Minute
+	maxSettle    = time.Hour
+)
 
 // Options configures a Simulator. Logger and Results are required; the zero
 // value of every other field selects the default written beside it.
@@ -36,8 +43,12 @@ type Options struct {
 	Rate      float64       // 20: tasks begun per second
 	Seed      uint64        // drawn at random: what the plan is drawn from; the report names it
 	Speed     float64       // 20: how many times faster than the provider's its pauses pass; its timeouts stay
-	Settle    time.Duration // 3m, and at most that: how long nothing may move before results are judged as they are
+	Settle    time.Duration // 3m, or 5m if callbacks or polls are to fail; at most 1h: how long nothing may move before results are judged as they are
 	Hostility Hostility     // every hostility
+	Missed    Missed        // every callback comes
+
+	Announce func(context.Context, Submission) error                // nothing is announced: announces a task to who looks after those that do not call back
+	Stored   func(context.Context, time.Time, func(Identity)) error // nobody looks: shows each callback that was stored since then
 
 	Progress io.Writer // nothing is shown: where to show a progress bar; log lines if it is no terminal
 }
@@ -51,7 +62,13 @@ func (o Options) withDefaults() (Options, error) {
 	o.Tasks = defaultTo(o.Tasks, 100)
 	o.Rate = defaultTo(o.Rate, 20)
 	o.Speed = defaultTo(o.Speed, 20)
-	o.Settle = defaultTo(o.Settle, maxSettle)
+	o.Missed.PollBudget = defaultTo(o.Missed.PollBudget, 10)
+	if o.Settle == 0 {
+		o.Settle = settleCalled
+		if o.asked() {
+			o.Settle = settleMissed
+		}
+	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64() //nolint:gosec // a plan must differ from run to run, no more
 	}
@@ -59,6 +76,11 @@ func (o Options) withDefaults() (Options, error) {
 		o.Path = func(t callback.Type) string { return "/callbacks/" + string(t) }
 	}
 	return o, o.validate()
+}
+
+// asked reports whether polls are part of the play.
+func (o Options) asked() bool {
+	return !o.Missed.calls() || o.Missed.PollErrors > 0 || o.Announce != nil
 }
 
 func (o Options) validate() error {
@@ -79,9 +101,13 @@ func (o Options) validate() error {
 		return errors.New("simulate: Target is not an http or https URL with a host and no query")
 	case o.MediaURL != "" && !isBase(o.MediaURL):
 		return errors.New("simulate: MediaURL is not an http or https URL with a host and no query")
-	default:
-		return o.Hostility.validate()
+	case !o.Missed.calls() && o.Announce == nil:
+		return errors.New("simulate: Announce is missing: nobody would ask for the callbacks that do not come")
 	}
+	if err := o.Missed.validate(); err != nil {
+		return err
+	}
+	return o.Hostility.validate()
 }
 
 func (h Hostility) validate() error {

@@ -48,6 +48,10 @@ type outline struct {
 	flavour flavour
 	calls   []call // the distinct callbacks, in the order of a peaceful life
 	steps   []step // in the order of sending
+
+	fate        fate
+	excepted    bool // the provider says that it could not call as soon as the task is done
+	unannounced bool
 }
 
 // call is one distinct callback of a task.
@@ -60,16 +64,20 @@ type call struct {
 type step struct {
 	call   int           // index of the outline's call
 	after  time.Duration // since the step before, in the provider's time
-	copies []bool        // one for each request of this instant: written differently?
+	copies []bool        // one for each request of this instant: written differently? none: the task gets there, and nobody is told
+	raced  bool          // it begins before its time if a poll finds that the task is done
 }
 
 // final returns the call that decides the task: a success wherever there is one.
-func (o outline) final() call {
+func (o outline) final() call { return o.calls[o.decides()] }
+
+// decides returns the index of that call.
+func (o outline) decides() int {
 	at := slices.IndexFunc(o.calls, func(c call) bool { return c.stage == callback.Complete })
 	if at < 0 {
 		at = len(o.calls) - 1
 	}
-	return o.calls[at]
+	return at
 }
 
 // outline draws the life of the task with that index.
@@ -78,6 +86,7 @@ func (p *plan) outline(index int) outline {
 	o := outline{id: p.ids[index], flavour: drawFlavour(g)}
 	o.calls = p.drawCalls(g, o.flavour)
 	o.steps = p.drawSteps(g, len(o.calls))
+	p.drawFate(index, &o)
 	return o
 }
 

@@ -21,6 +21,7 @@ type plan struct {
 	seed      uint64
 	mediaURL  string // what the media's URLs begin with, without a final slash
 	hostility Hostility
+	missed    Missed
 	spared    map[string]bool // media faults that are left out, by name
 	ids       []callback.TaskID
 }
@@ -59,11 +60,17 @@ func drawTaskID(g generator) callback.TaskID {
 	}
 }
 
-// callbacks counts the distinct callbacks of all tasks.
+// callbacks counts the distinct callbacks of all tasks that are sent.
 func (p *plan) callbacks() int64 {
 	var n int64
 	for i := range p.ids {
-		n += int64(len(p.outline(i).calls))
+		sent := make(map[int]bool)
+		for _, s := range p.outline(i).steps {
+			if len(s.copies) > 0 {
+				sent[s.call] = true
+			}
+		}
+		n += int64(len(sent))
 	}
 	return n
 }
@@ -73,6 +80,9 @@ type task struct {
 	outline
 	sendings []sending // parallel to the outline's steps
 	assets   []asset
+	tracks   []track // of music
+	urls     []string
+	record   *record // what the provider keeps of it; nil: nothing
 }
 
 // sending is one step of a task's life, written out.
@@ -93,7 +103,7 @@ func (p *plan) task(index int) (task, error) {
 		values[i] = c.body(call)
 	}
 	own := drawLayout(g)
-	t := task{outline: o, assets: c.assets}
+	t := task{outline: o, assets: c.assets, tracks: c.tracks, urls: c.urls}
 	for _, s := range o.steps {
 		bodies := make([][]byte, 0, len(s.copies))
 		for _, rewritten := range s.copies {

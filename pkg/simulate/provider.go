@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -33,6 +34,7 @@ type provider struct {
 	patience time.Duration   // how long an answer may take
 	hurry    time.Duration   // the same for flavours that are hurried
 	retries  []time.Duration // pauses before the same request again, in the provider's time
+	raceWait time.Duration   // how long a callback at least waits for the poll that it is to race
 }
 
 // tally counts what was sent.
@@ -66,6 +68,7 @@ func newProvider(opts Options) *provider {
 		patience: 15 * time.Second,
 		hurry:    10 * time.Second,
 		retries:  []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute},
+		raceWait: 10 * time.Minute,
 	}
 }
 
@@ -81,9 +84,10 @@ func (p *provider) play(ctx context.Context, t task) {
 	l := ledger{sent: make([]atomic.Bool, len(t.calls)), answered: make([]atomic.Bool, len(t.calls))}
 	var deliveries sync.WaitGroup
 	for _, s := range t.sendings {
-		if !p.pause(ctx, s.after) {
+		if !p.await(ctx, t, s.step) {
 			break
 		}
+		t.record.reach(s.call)
 		var first sync.WaitGroup
 		for _, body := range s.bodies {
 			first.Add(1)
@@ -96,9 +100,10 @@ func (p *provider) play(ctx context.Context, t task) {
 		return
 	}
 	for i := range l.sent {
-		if l.answered[i].Load() {
+		if !l.sent[i].Load() || l.answered[i].Load() {
 			continue
 		}
+		t.record.giveUp(i)
 		p.tally.gaveUp.Add(1)
 		p.logger.Warn("callback given up", "type", t.flavour.typ, "task_id", t.id,
 			"stage", t.calls[i].stage, "code", t.calls[i].code)
@@ -167,6 +172,23 @@ func withoutURL(err error) error {
 		return wrapped.Err
 	}
 	return err
+}
+
+// await waits until a step begins. It is false if ctx ended first.
+func (p *provider) await(ctx context.Context, t task, s step) bool {
+	if !s.raced || t.record == nil {
+		return p.pause(ctx, s.after)
+	}
+	timer := time.NewTimer(max(p.raceWait, time.Duration(float64(s.after)/p.speed)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.record.found:
+		return pause(ctx, rand.N(raceSpread)) //nolint:gosec // no secret, and no part of the plan
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
 }
 
 // pause waits so much of the provider's time. It is false if ctx ended first.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,8 +30,28 @@ type Report struct {
 	Missing       int    // tasks without a result
 	Wrong         int    // tasks whose result is not as expected
 	Unsettled     uint64 // messages that some durable had not settled when it was last asked
+	Twins         int    // callbacks that are stored more than once under one identity; -1: nobody could tell
+	Announced     int64  // tasks
+	Fates         Fates
+	Polls         Polls
 	Duration      time.Duration
 	Deviations    []Deviation // the first 10 of the missing and the wrong
+}
+
+// Fates counts the tasks whose final callback did not come in time.
+type Fates struct{ Dropped, Delayed, Raced, Unannounced int }
+
+// Polls counts the questions that the details endpoints were asked.
+type Polls struct {
+	All         int64
+	Faults      int64 // that were not answered as they should
+	Told        int64 // that were answered with the task's end
+	After       int64 // that came after such an answer
+	Excess      int64 // beyond what the receiver may ask
+	AtOnce      int64 // while another one for the same task was under way
+	Keyless     int64
+	Busiest     int // most in 10 s
+	MostOfATask int
 }
 
 // Deviation says in what a task's result is not as expected.
@@ -40,16 +61,45 @@ type Deviation struct {
 	Reason string
 }
 
-// Failed reports whether a result is missing or wrong, or somebody went into a
-// trap. A run that was cut short has failed.
-func (r Report) Failed() bool {
-	return r.AsExpected < r.Tasks || r.Trapped > 0
+// What a receiver may do wrong.
+var (
+	ErrDeviations = errors.New("results are missing or wrong")
+	ErrTrapped    = errors.New("media led into a trap: some process connects to any port of a loopback address")
+	ErrTwins      = errors.New("callbacks are stored twice under one identity, or could not be read")
+	ErrExcess     = errors.New("polls exceed what the provider bears")
+	ErrAtOnce     = errors.New("a task was asked for while it was asked for")
+	ErrKeyless    = errors.New("polls came without a key")
+)
+
+// Failed reports whether the receiver did anything wrong. A run that was cut short
+// has failed.
+func (r Report) Failed() bool { return r.Err() != nil }
+
+// Err says all that the receiver did wrong, or nil.
+func (r Report) Err() error {
+	var errs []error
+	for _, promise := range []struct {
+		broken bool
+		err    error
+	}{
+		{r.AsExpected < r.Tasks, ErrDeviations},
+		{r.Trapped > 0, ErrTrapped},
+		{r.Twins != 0, ErrTwins},
+		{r.Polls.Excess > 0, ErrExcess},
+		{r.Polls.AtOnce > 0, ErrAtOnce},
+		{r.Polls.Keyless > 0, ErrKeyless},
+	} {
+		if promise.broken {
+			errs = append(errs, promise.err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // WriteTable writes the report for people.
 func (r Report) WriteTable(w io.Writer) error {
 	var text strings.Builder
-	for _, table := range [][][2]any{r.counts(), r.deviations()} {
+	for _, table := range [][][2]any{append(append(r.counts(), r.missed()...), r.ending()...), r.deviations()} {
 		columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 		for _, row := range table {
 			if _, err := fmt.Fprintf(columns, "%v\t%v\n", row[0], row[1]); err != nil {
@@ -78,6 +128,39 @@ func (r Report) counts() [][2]any {
 		{"media requests", r.MediaRequests},
 		{"media faults", r.MediaFaults},
 		{"trapped", r.Trapped},
+	}
+}
+
+// missed are the rows of a run with polls.
+func (r Report) missed() [][2]any {
+	if r.Announced == 0 && r.Polls.All == 0 {
+		return nil
+	}
+	return [][2]any{
+		{"announced", r.Announced},
+		{"unannounced", r.Fates.Unannounced},
+		{"dropped", r.Fates.Dropped},
+		{"delayed", r.Fates.Delayed},
+		{"raced", r.Fates.Raced},
+		{"polls", r.Polls.All},
+		{"poll errors", r.Polls.Faults},
+		{"final answers", r.Polls.Told},
+		{"polls after it", r.Polls.After},
+		{"most of a task", r.Polls.MostOfATask},
+		{"most in 10 s", r.Polls.Busiest},
+		{"over budget", r.Polls.Excess},
+		{"polls at once", r.Polls.AtOnce},
+		{"polls no key", r.Polls.Keyless},
+	}
+}
+
+func (r Report) ending() [][2]any {
+	stored := any(r.Twins)
+	if r.Twins == unread {
+		stored = "unreadable"
+	}
+	return [][2]any{
+		{"stored twice", stored},
 		{"as expected", r.AsExpected},
 		{"missing", r.Missing},
 		{"wrong", r.Wrong},

@@ -1,11 +1,13 @@
 // Package simulate plays the provider: it serves media, sends whole lives of
-// tasks as callbacks, both as hostile as the real ones may be, and in the end
-// holds the recorded results and dead letters against what it planned.
+// tasks as callbacks or keeps some of them to itself, tells those who ask how its
+// tasks are, all as hostile as the real one may be, and in the end holds the
+// recorded results and dead letters against what it planned.
 //
 // What is sent is a pure function of the options: the same seed gives the same
 // bytes and expects the same results, whatever the order or the speed of what
 // happens in between. The package submits nothing, needs no clock but for its
-// pauses, and knows its receiver only by HTTP and by [Results].
+// pauses and for the budget of polls, and knows its receiver only by HTTP and by
+// its [Options].
 package simulate
 
 import (
@@ -14,6 +16,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,8 +35,13 @@ type Simulator struct {
 	provider *provider
 	media    *mediaServer
 	canary   *canary
+	details  *details
 	judge    *judge
 	progress progress
+
+	tellTask  func(context.Context, Submission) error // nil: tasks are not announced
+	host      string                                  // at which details are served
+	announced atomic.Int64
 }
 
 // New validates the options and listens for media requests; it starts nothing.
@@ -61,15 +70,30 @@ func New(opts Options) (*Simulator, error) {
 		_ = listener.Close()
 		return nil, err
 	}
+	plan := newPlan(opts.Seed, opts.Tasks, base, opts.Hostility)
+	plan.missed = opts.Missed
+	details, err := newDetails(opts.Logger, plan, u.Path)
+	if err != nil {
+		_ = listener.Close()
+		canary.stop()
+		return nil, err
+	}
+	media := newMediaServer(opts.Logger, listener, base, u.Path, canary)
+	media.details = details
+	judge := newJudge(opts)
+	judge.polled = details.useful
 	return &Simulator{
 		logger:   opts.Logger,
-		plan:     newPlan(opts.Seed, opts.Tasks, base, opts.Hostility),
+		plan:     plan,
 		limiter:  rate.NewLimiter(rate.Limit(opts.Rate), 1),
 		provider: newProvider(opts),
-		media:    newMediaServer(opts.Logger, listener, base, u.Path, canary),
+		media:    media,
 		canary:   canary,
-		judge:    newJudge(opts),
+		details:  details,
+		judge:    judge,
 		progress: progress{logger: opts.Logger, writer: opts.Progress},
+		tellTask: opts.Announce,
+		host:     u.Host,
 	}, nil
 }
 
@@ -93,6 +117,7 @@ func (s *Simulator) Close() error {
 // no error: see [Report.Failed]. Run may be called once.
 func (s *Simulator) Run(ctx context.Context) (Report, error) {
 	started := time.Now()
+	s.judge.begun = started.Add(-clockSkew)
 	s.logger.Info("simulation begins", "seed", s.plan.seed, "tasks", len(s.plan.ids), "media", s.MediaAddr())
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(s.media.serve)
@@ -149,6 +174,10 @@ func (s *Simulator) play(ctx context.Context, index int) error {
 	}
 	s.judge.findings[index].want = expected
 	s.media.offer(t.assets)
+	t.record = s.details.open(t)
+	var announcing sync.WaitGroup
+	announcing.Go(func() { s.announce(ctx, t) })
+	defer announcing.Wait()
 	s.provider.play(ctx, t)
 	return nil
 }
@@ -162,6 +191,7 @@ func (s *Simulator) decide(ctx context.Context) error {
 
 func (s *Simulator) report(took time.Duration) Report {
 	tally := s.provider.tally
+	polls, busiest, most := s.details.counts()
 	r := Report{
 		Seed:      s.plan.seed,
 		Tasks:     len(s.plan.ids),
@@ -172,8 +202,15 @@ func (s *Simulator) report(took time.Duration) Report {
 		GaveUp:    tally.gaveUp.Load(),
 		Unsettled: s.judge.unsettled,
 		Trapped:   s.canary.touched.Load(),
-		Duration:  took,
+		Twins:     s.judge.twins,
+		Announced: s.announced.Load(),
+		Polls: Polls{
+			All: polls.polls, Faults: polls.faults, Told: polls.told, After: polls.after, Excess: polls.excess,
+			AtOnce: polls.twins, Keyless: polls.keyless, Busiest: busiest, MostOfATask: most,
+		},
+		Duration: took,
 	}
+	r.Fates = s.plan.fates()
 	r.MediaRequests, r.MediaFaults = s.media.tally()
 	r.count(s.judge.findings)
 	return r
