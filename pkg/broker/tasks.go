@@ -139,6 +139,8 @@ func (l *Ledger) Watch(ctx context.Context, show func(ledger.Entry) error, curre
 			return nil
 		case update, ok := <-watcher.Updates():
 			switch {
+			case ctx.Err() != nil:
+				return nil // which ends the updates too
 			case !ok:
 				return fmt.Errorf("%w: watch bucket %s: it ended", ErrUnavailable, l.name)
 			case update == nil:

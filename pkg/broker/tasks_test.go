@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -196,5 +197,20 @@ func TestCallbackThatComesAgainIsNoted(t *testing.T) {
 	}
 	if all, err := b.Ledger().CameAgain(t.Context(), "wav", "other"); err != nil || len(all) != 0 {
 		t.Errorf("of another: %+v, %v", all, err)
+	}
+}
+
+// Who has seen enough ends the watch by its context, which ends the updates too.
+func TestWatchThatIsEndedIsNoFailure(t *testing.T) {
+	t.Parallel()
+	l := natstest.Broker(t).Ledger()
+	for range 20 {
+		ctx, enough := context.WithCancel(t.Context())
+		if err := l.Watch(ctx, func(ledger.Entry) error { return nil }, func() {
+			enough()
+			<-time.After(10 * time.Millisecond) // in which the updates end
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

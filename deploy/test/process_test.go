@@ -1,0 +1,127 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for something that is to happen.
+const patience = 90 * time.Second
+
+// process is a program that runs until the test ends.
+type process struct {
+	name string
+
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// start starts a program, which ends with the test.
+func start(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	p := &process{name: path + " " + args[0]}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	command := exec.CommandContext(ctx, path, args...)
+	command.Stdout, command.Stderr = p, p
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = patience
+	if err := command.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = command.Wait()
+		if t.Failed() {
+			t.Logf("%s: the last of its output:\n%s", p.name, tail(p.text()))
+		}
+	})
+	return p
+}
+
+// says waits until the program's output matches, and returns what the group holds.
+func (p *process) says(t *testing.T, pattern string) string {
+	t.Helper()
+	expression := regexp.MustCompile(pattern)
+	var found string
+	await(t, p.name+" to say "+pattern, func() bool {
+		match := expression.FindStringSubmatch(p.text())
+		if match != nil {
+			found = match[1]
+		}
+		return match != nil
+	})
+	return found
+}
+
+func tail(text string) string {
+	const enough = 3000
+	return text[max(0, len(text)-enough):]
+}
+
+// await polls until something has happened.
+func await(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !happened() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// get returns the body of an answer, or "" if it is not 200.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
+}
+
+// freeAddr returns an address that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}

@@ -1,0 +1,55 @@
+package deploy_test
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestCommandsOfTheRunbookExist asks fanfare for help about every command that the
+// runbook tells to run. Words in capitals stand for what the reader puts there.
+func TestCommandsOfTheRunbookExist(t *testing.T) {
+	t.Parallel()
+	fanfare, asked := program(t, programs.fanfare), make(map[string]string)
+	commands := regexp.MustCompile("(?m)(?:^|`)fanfare ([a-z][^`#\n]*)").FindAllStringSubmatch(string(read(t, "../runbook.md")), -1)
+	if len(commands) < 10 {
+		t.Fatalf("only %d commands found in the runbook", len(commands))
+	}
+	for _, command := range commands {
+		name, flags := split(command[1])
+		help, known := asked[name]
+		if !known {
+			out, err := exec.CommandContext(t.Context(), fanfare, append(strings.Fields(name), "--help")...).CombinedOutput()
+			if err != nil {
+				t.Errorf("fanfare %s: %v\n%s", name, err, out)
+			}
+			help = string(out)
+			asked[name] = help
+		}
+		if !strings.Contains(help, "Usage: fanfare "+name+" ") {
+			t.Errorf("there is no fanfare %s", name)
+		}
+		for _, flag := range flags {
+			if !regexp.MustCompile(flag + `[=\s]`).MatchString(help) {
+				t.Errorf("fanfare %s has no %s", name, flag)
+			}
+		}
+	}
+}
+
+// split parts a command line into the command's name and the flags that it is given.
+func split(line string) (name string, flags []string) {
+	var words []string
+	named := false
+	for word := range strings.FieldsSeq(line) {
+		named = named || !regexp.MustCompile(`^[a-z][a-z-]*$`).MatchString(word)
+		switch {
+		case strings.HasPrefix(word, "--"):
+			flags = append(flags, word)
+		case !named:
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " "), flags
+}
