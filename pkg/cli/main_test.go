@@ -29,8 +29,6 @@ const patience = 3 * time.Minute
 // binaries are built once for all tests.
 type binaries struct{ dir string }
 
-var raceFlag []string //nolint:gochecknoglobals // set by a build tag
-
 var built binaries //nolint:gochecknoglobals // TestMain has no other way to hand it over
 
 func (b binaries) fanfare() string    { return filepath.Join(b.dir, "fanfare") }
@@ -56,7 +54,7 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		built.fanfare():    "fanfare",
 		built.natsServer(): "github.com/nats-io/nats-server/v2",
 	} {
-		if out, err := exec.CommandContext(context.Background(), "go", append(append([]string{"build"}, raceFlag...), "-o", path, pkg)...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
 			return 1, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
 	}
