@@ -25,8 +25,7 @@ var ErrForgotten = errors.New("deliver: the server has forgotten this delivery")
 // Ack settles the message of a delivery as done. It insists for half of the ack wait,
 // since a message that is not acked comes again; one that does is acked when it comes.
 func (l *Loop) Ack(ctx context.Context, d *broker.Delivery) error {
-	ctx, cancel := context.WithTimeout(ctx, l.options.Subscription.AckWait()/2)
-	defer cancel()
+	patience := time.Now().Add(l.options.Subscription.AckWait() / 2)
 	for wait := ackOnce; ; wait = min(2*wait, ackOnceMax) {
 		once, cancel := context.WithTimeout(ctx, wait)
 		err := d.Ack(once)
@@ -39,7 +38,7 @@ func (l *Loop) Ack(ctx context.Context, d *broker.Delivery) error {
 		if l.forgotten(ctx, d) {
 			return fmt.Errorf("%w: %w", ErrForgotten, err)
 		}
-		if Pause(ctx, ackPause) != nil {
+		if time.Now().After(patience) || Pause(ctx, ackPause) != nil {
 			return err
 		}
 	}
