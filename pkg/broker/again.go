@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,24 +41,15 @@ func (b *Broker) cameAgain(ctx context.Context, cb callback.Callback) {
 
 // CameAgain returns which callbacks of a task came again.
 func (l *Ledger) CameAgain(ctx context.Context, t callback.Type, id callback.TaskID) (all []Again, err error) {
-	kv, err := l.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	watcher, err := kv.Watch(ctx, againPrefix+callback.Key(t, id, ".")+".*", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, fmt.Errorf("%w: read bucket %s: %w", ErrUnavailable, l.name, err)
-	}
-	defer func() { _ = watcher.Stop() }()
-	for entry := range watcher.Updates() {
-		if entry == nil {
-			return all, nil // that is all there is
-		}
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	err = l.watch(watching, againPrefix+callback.Key(t, id, ".")+".*", func(key string, value []byte) error {
 		var again Again
-		if err := json.Unmarshal(entry.Value(), &again); err != nil {
-			return nil, fmt.Errorf("broker: decode %s of bucket %s: %w", entry.Key(), l.name, err)
+		if err := json.Unmarshal(value, &again); err != nil {
+			return fmt.Errorf("broker: decode %s of bucket %s: %w", key, l.name, err)
 		}
 		all = append(all, again)
-	}
-	return all, ctx.Err()
+		return nil
+	}, enough)
+	return all, errors.Join(err, ctx.Err())
 }

@@ -94,6 +94,39 @@ func (k *bucket) swap(ctx context.Context, key string, value []byte, revision ui
 	return err
 }
 
+// watch calls show for every value under keys, and then for each that changes, until
+// ctx ends or show fails. Once it has shown all that there were, it calls current.
+func (k *bucket) watch(ctx context.Context, keys string, show func(key string, value []byte) error, current func()) error {
+	kv, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	watcher, err := kv.Watch(ctx, keys, jetstream.IgnoreDeletes())
+	if err != nil {
+		return fmt.Errorf("%w: watch bucket %s: %w", ErrUnavailable, k.name, err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case update, ok := <-watcher.Updates():
+			switch {
+			case ctx.Err() != nil:
+				return nil // which ends the updates too
+			case !ok:
+				return fmt.Errorf("%w: watch bucket %s: it ended", ErrUnavailable, k.name)
+			case update == nil:
+				current()
+			default:
+				if err := show(update.Key(), update.Value()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

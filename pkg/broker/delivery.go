@@ -53,6 +53,13 @@ func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
 	}, nil
 }
 
+// Callback decodes the callback that was delivered. The error is the contract's.
+func (d *Delivery) Callback(contract *callback.Contract) (callback.Callback, error) {
+	cb, err := contract.Decode(d.Body)
+	cb.Received, cb.Polled = d.Received, d.Polled
+	return cb, err
+}
+
 // received reads when the gateway received the callback; stored is the next best
 // answer.
 func received(h nats.Header, stored time.Time) time.Time {

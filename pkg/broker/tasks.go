@@ -124,38 +124,13 @@ func decodeEntry(key string, value []byte) (ledger.Entry, error) {
 // Watch calls show for every entry, and then for each that changes, until ctx ends or
 // show fails. Once it has shown all that there were, it calls current.
 func (l *Ledger) Watch(ctx context.Context, show func(ledger.Entry) error, current func()) error {
-	kv, err := l.open(ctx)
-	if err != nil {
-		return err
-	}
-	watcher, err := kv.Watch(ctx, "*.*", jetstream.IgnoreDeletes()) // which leaves turns out
-	if err != nil {
-		return fmt.Errorf("%w: watch bucket %s: %w", ErrUnavailable, l.name, err)
-	}
-	defer func() { _ = watcher.Stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case update, ok := <-watcher.Updates():
-			switch {
-			case ctx.Err() != nil:
-				return nil // which ends the updates too
-			case !ok:
-				return fmt.Errorf("%w: watch bucket %s: it ended", ErrUnavailable, l.name)
-			case update == nil:
-				current()
-			default:
-				e, err := decodeEntry(update.Key(), update.Value())
-				if err == nil {
-					err = show(e)
-				}
-				if err != nil {
-					return err
-				}
-			}
+	return l.watch(ctx, "*.*", func(key string, value []byte) error { // which leaves turns and repetitions out
+		e, err := decodeEntry(key, value)
+		if err != nil {
+			return err
 		}
-	}
+		return show(e)
+	}, current)
 }
 
 // turnsPrefix is before the key of turns, which no type is.

@@ -31,11 +31,10 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 // handle gives the callback to the handler. last tells that there will be no
 // other delivery of it.
 func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb callback.Callback, last bool, err error) {
-	cb, err = r.contract.Decode(d.Body)
+	cb, err = d.Callback(r.contract)
 	if err != nil {
 		return cb, true, fmt.Errorf("%w: %w", errInvalid, err)
 	}
-	cb.Received, cb.Polled = d.Received, d.Polled
 	age := time.Since(d.Stored)
 	if deadly(r.history.number(d), age, d.AckWait) {
 		return cb, true, r.neverSeen(ctx, cb, d.Number)

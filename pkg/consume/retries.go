@@ -15,7 +15,7 @@ const (
 // retry is a delivery that is not its message's first.
 type retry struct {
 	delivery *broker.Delivery
-	handle   func(*broker.Delivery) // in this delivery's context
+	handle   func() // in this delivery's own context
 	done     func()
 }
 

@@ -143,7 +143,7 @@ func (r *Runner) takeUp(ctx context.Context, d *broker.Delivery, done func()) {
 		r.deliver(ctx, d)
 		return
 	}
-	if !r.retries.add(retry{d, func(d *broker.Delivery) { r.deliver(ctx, d) }, done}) {
+	if !r.retries.add(retry{d, func() { r.deliver(ctx, d) }, done}) {
 		r.history.putOff(d.Sequence)
 		r.loop.GiveBack(d, r.calendar.book(time.Now(), time.Second))
 		done()
@@ -153,7 +153,7 @@ func (r *Runner) takeUp(ctx context.Context, d *broker.Delivery, done func()) {
 		if !ok {
 			return
 		}
-		next.handle(next.delivery)
+		next.handle()
 		next.done()
 		r.retries.end()
 	}

@@ -21,8 +21,8 @@ func (r *Reconciler) note(ctx context.Context, d *broker.Delivery, done func()) 
 	err := deliver.Safely(r.logger, d, func() error { return r.enterOrAnswer(ctx, d) })
 	if err == nil {
 		err = r.calls.Ack(context.WithoutCancel(ctx), d)
-	} else if retry := d.Retry(noteAgain); retry != nil {
-		r.logger.Warn("message not given back", "message_id", d.MessageID, "error", retry)
+	} else {
+		r.calls.GiveBack(d, noteAgain)
 	}
 	if err != nil {
 		r.logger.WarnContext(ctx, "callback not noted in the ledger", "message_id", d.MessageID, "error", err)
@@ -34,7 +34,7 @@ func (r *Reconciler) enterOrAnswer(ctx context.Context, d *broker.Delivery) erro
 	if contract == nil || d.Polled {
 		return nil // of no type that we know, or our own doing
 	}
-	cb, err := contract.Decode(d.Body)
+	cb, err := d.Callback(contract)
 	if err != nil {
 		return nil //nolint:nilerr // what is no valid callback is for its consumer to bury
 	}
@@ -44,7 +44,7 @@ func (r *Reconciler) enterOrAnswer(ctx context.Context, d *broker.Delivery) erro
 	case cb.Stage == callback.Other:
 		return nil
 	default:
-		_, err := r.options.Broker.Announce(ctx, cb.Type, ledger.Announcement{TaskID: cb.TaskID, SubmittedAt: d.Received})
+		_, err := r.options.Broker.Announce(ctx, cb.Type, ledger.Announcement{TaskID: cb.TaskID, SubmittedAt: cb.Received})
 		return err
 	}
 }

@@ -11,6 +11,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,21 +76,13 @@ func (o *Options) validate() error {
 	case o.Workers < 0 || o.Workers > deliver.MaxWorkers:
 		return fmt.Errorf("reconcile: %d workers: want 1 to %d", o.Workers, deliver.MaxWorkers)
 	}
-	o.After = orElse(o.After, 2*time.Minute)
-	o.Every = orElse(o.Every, 30*time.Second)
-	o.GiveUp = orElse(o.GiveUp, 24*time.Hour)
-	o.Drain = orElse(o.Drain, 30*time.Second)
-	o.Workers = orElse(o.Workers, 8)
-	o.Rate = orElse(o.Rate, 10)
+	o.After = cmp.Or(o.After, 2*time.Minute)
+	o.Every = cmp.Or(o.Every, 30*time.Second)
+	o.GiveUp = cmp.Or(o.GiveUp, 24*time.Hour)
+	o.Drain = cmp.Or(o.Drain, 30*time.Second)
+	o.Workers = cmp.Or(o.Workers, 8)
+	o.Rate = cmp.Or(o.Rate, 10)
 	return nil
-}
-
-func orElse[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
 }
 
 // Reconciler looks after the announced tasks of one provider.

@@ -128,11 +128,10 @@ func (s *Subscriber) Callbacks(ctx context.Context, t callback.Type, handle func
 		return errNoHandler
 	}
 	return s.run(ctx, broker.SubscriptionOptions{Type: t}, func(ctx context.Context, d *broker.Delivery) error {
-		cb, err := contract.Decode(d.Body)
+		cb, err := d.Callback(contract)
 		if err != nil {
 			return unreadable(err)
 		}
-		cb.Received, cb.Polled = d.Received, d.Polled
 		return handle(ctx, cb)
 	})
 }
