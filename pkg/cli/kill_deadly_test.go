@@ -7,22 +7,30 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"fanfare/pkg/callback"
 	"fanfare/pkg/result"
 )
 
 // deadlyKills is how many processes a message may end.
 const deadlyKills = 12
 
+// lockstep is in how many of these processes other messages are, and come again
+// together with it.
+const lockstep = 2
+
 // TestMessageThatEndsItsProcessIsADeadLetter kills the consumer whenever it asks
-// for the media of one task, while others come in.
+// for the media of one task, while others come in, and after others were killed with
+// it.
 func TestMessageThatEndsItsProcessIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "wav")
 	r.redeliverAfter(t, time.Second)
-	deadly := r.call(t, 1)[0]
+	r.host.slow = 200 * time.Millisecond // by then, one that is in hand beside the deadly one is killed with it
+	together := r.call(t, 4)
+	deadly := together[0]
 	media := mediaPath(deadly, "audio.wav")
+	kills := r.killTogether(t, together)
 	r.host.hold(media, true)
-	kills := 0
 	for kills <= deadlyKills {
 		r.start(t)
 		r.call(t, 3)
@@ -61,6 +69,21 @@ func TestMessageThatEndsItsProcessIsADeadLetter(t *testing.T) {
 		t.Errorf("it ended %d processes in %d deliveries, want %d", kills, letter.Deliveries-1, deadlyKills)
 	}
 	r.checkDeadly(t)
+}
+
+// killTogether kills the consumer whenever it has all these tasks in hand.
+func (r *rig) killTogether(tb testing.TB, tasks []callback.TaskID) (kills int) {
+	tb.Helper()
+	r.host.hold("audio.wav", true)
+	for kills < lockstep {
+		r.start(tb)
+		for _, id := range tasks {
+			eventually(tb, "the media asked for", func() bool { return r.host.asked()[mediaPath(id, "audio.wav")] > kills })
+		}
+		r.consumer.signal(syscall.SIGKILL)
+		kills++
+	}
+	return kills
 }
 
 // checkDeadly holds the first task, which was given up, and all the others, which

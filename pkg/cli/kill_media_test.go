@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // mediaBytes is the size of every file that a media host has.
@@ -32,6 +33,7 @@ func contentOf(at string) []byte {
 // back.
 type mediaHost struct {
 	addr string
+	slow time.Duration // what each file takes
 
 	mu       sync.Mutex
 	requests map[string]int // by path
@@ -116,6 +118,7 @@ func (h *mediaHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content := contentOf(r.URL.Path)
 	pause, gate := h.enter(r.URL.Path)
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	<-time.After(h.slow)
 	if pause > 0 {
 		_, _ = w.Write(content[:pause])
 	}

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"slices"
 	"sync"
 
 	"fanfare/pkg/broker"
@@ -15,6 +16,7 @@ const (
 // retry is a delivery that is not its message's first.
 type retry struct {
 	delivery *broker.Delivery
+	suspect  bool   // it is handled beside no other suspect
 	handle   func() // in this delivery's own context
 	done     func()
 }
@@ -24,7 +26,8 @@ type retry struct {
 // give it back would use a delivery up.
 type retries struct {
 	mu      sync.Mutex
-	free    int // workers that may take a retry
+	free    int  // workers that may take a retry
+	suspect bool // one is being handled
 	waiting []retry
 	bytes   int // of waiting bodies
 }
@@ -49,33 +52,29 @@ func (q *retries) add(r retry) bool {
 func (q *retries) begin() (r retry, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.free == 0 || len(q.waiting) == 0 {
+	next := slices.IndexFunc(q.waiting, func(r retry) bool { return !r.suspect || !q.suspect })
+	if q.free == 0 || next < 0 {
 		return retry{}, false
 	}
+	r = q.waiting[next]
+	q.waiting = slices.Delete(q.waiting, next, next+1)
+	q.bytes -= len(r.delivery.Body)
 	q.free--
-	return q.pop(), true
+	q.suspect = q.suspect || r.suspect
+	return r, true
 }
 
-func (q *retries) end() {
+func (q *retries) end(r retry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free++
+	q.suspect = q.suspect && !r.suspect
 }
 
 // clear empties the queue.
 func (q *retries) clear() (left []retry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) > 0 {
-		left = append(left, q.pop())
-	}
+	left, q.waiting, q.bytes = q.waiting, nil, 0
 	return left
-}
-
-func (q *retries) pop() retry {
-	r := q.waiting[0]
-	q.waiting[0] = retry{}
-	q.waiting = q.waiting[1:]
-	q.bytes -= len(r.delivery.Body)
-	return r
 }

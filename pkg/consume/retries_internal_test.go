@@ -7,7 +7,7 @@ import (
 )
 
 func waitingRetry(sequence uint64, body int) retry {
-	return retry{&broker.Delivery{Sequence: sequence, Number: 2, Body: make([]byte, body)}, nil, func() {}}
+	return retry{delivery: &broker.Delivery{Sequence: sequence, Number: 2, Body: make([]byte, body)}, done: func() {}}
 }
 
 func TestRetriesTakeHalfOfTheWorkersInTheirOrder(t *testing.T) {
@@ -29,14 +29,40 @@ func TestRetriesTakeHalfOfTheWorkersInTheirOrder(t *testing.T) {
 	if r, ok := q.begin(); ok {
 		t.Errorf("%v begins without a worker", r)
 	}
-	q.end()
+	q.end(retry{})
 	if r, ok := q.begin(); !ok || r.delivery.Sequence != 2 {
 		t.Errorf("%v, %v begins, want 2", r, ok)
 	}
-	q.end()
+	q.end(retry{})
 	if r, ok := q.begin(); ok {
 		t.Errorf("%v begins out of nothing", r)
 	}
+}
+
+func TestSuspectsAreHandledOneAtATime(t *testing.T) {
+	t.Parallel()
+	q := &retries{free: 3}
+	for sequence, suspect := range []bool{true, true, false, true} {
+		r := waitingRetry(uint64(sequence), 1) //nolint:gosec // not negative
+		r.suspect = suspect
+		q.add(r)
+	}
+	begin := func(want int) (r retry) {
+		t.Helper()
+		r, ok := q.begin()
+		if ok != (want >= 0) || ok && r.delivery.Sequence != uint64(want) { //nolint:gosec // not negative
+			t.Errorf("%v, %v begins, want %d", r.delivery, ok, want)
+		}
+		return r
+	}
+	const nothing = -1
+	first, other := begin(0), begin(2)
+	begin(nothing)
+	q.end(other)
+	begin(nothing)
+	q.end(first)
+	begin(1)
+	begin(nothing)
 }
 
 func TestWaitingRetriesAreBounded(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -143,7 +144,8 @@ func (r *Runner) takeUp(ctx context.Context, d *broker.Delivery, done func()) {
 		r.deliver(ctx, d)
 		return
 	}
-	if !r.retries.add(retry{d, func() { r.deliver(ctx, d) }, done}) {
+	again := retry{delivery: d, suspect: r.suspects(ctx, d), handle: func() { r.deliver(ctx, d) }, done: done}
+	if !r.retries.add(again) {
 		r.history.putOff(d.Sequence)
 		r.loop.GiveBack(d, r.calendar.book(time.Now(), time.Second))
 		done()
@@ -155,6 +157,18 @@ func (r *Runner) takeUp(ctx context.Context, d *broker.Delivery, done func()) {
 		}
 		next.handle()
 		next.done()
-		r.retries.end()
+		r.retries.end(next)
 	}
+}
+
+// suspects reports whether a message may end the process. What was in hand beside one
+// that did comes again together with it, and would be taken for deadly too: suspects
+// are handled one at a time, and after a pause of any length, so that each is sooner
+// or later done before the one that is to blame.
+func (r *Runner) suspects(ctx context.Context, d *broker.Delivery) bool {
+	if !suspect(r.history.number(d), time.Since(d.Stored), d.AckWait) {
+		return false
+	}
+	_ = deliver.Pause(ctx, rand.N(d.AckWait/4)) //nolint:gosec // chance needs no secrecy; the end of ctx is for the handler to see
+	return true
 }

@@ -21,20 +21,31 @@ func jittered(d time.Duration) time.Duration {
 }
 
 // How many deliveries a message may have had before its handler is taken to end
-// the process each time, and how many of them retries must leave unexplained.
+// the process each time, and how many of them retries must leave unexplained: for
+// that, and to suspect it.
 const (
 	deadlyDeliveries = 12
 	unexplained      = 6
+	suspicious       = 1
 )
 
 // deadly reports whether a message that is delivered for the n-th time has ended
 // the process time and again: it was delivered 12 times before, far more often
-// than retries account for, and no faster than a message comes again that nobody
-// settles, which takes its durable's ack wait.
+// than retries account for.
 func deadly(n uint64, age, ackWait time.Duration) bool {
-	if n <= deadlyDeliveries || ackWait <= 0 {
-		return false
-	}
+	return n > deadlyDeliveries && unaccounted(n, age, ackWait) >= unexplained
+}
+
+// suspect reports whether a message that is delivered for the n-th time may have
+// ended a process, or been in hand beside one that did.
+func suspect(n uint64, age, ackWait time.Duration) bool {
+	return unaccounted(n, age, ackWait) >= suspicious
+}
+
+// unaccounted is how many deliveries before the n-th no retries account for. If they
+// came faster than a message comes again that nobody settles, which takes its
+// durable's ack wait, something else does.
+func unaccounted(n uint64, age, ackWait time.Duration) uint64 {
 	retries, at := uint64(0), time.Duration(0)
 	for n > retries {
 		at += step(retries+1) * 4 / 5 // the least that jitter leaves
@@ -44,7 +55,10 @@ func deadly(n uint64, age, ackWait time.Duration) bool {
 		retries++
 	}
 	others := n - 1 - min(retries, n-1)
-	return others >= unexplained && others <= uint64(max(age, 0)/ackWait) //nolint:gosec // not negative
+	if ackWait <= 0 || others > uint64(max(age, 0)/ackWait) { //nolint:gosec // not negative
+		return 0
+	}
+	return others
 }
 
 // calendar spreads retries out in time, so that those of many failing tasks take

@@ -29,8 +29,29 @@ func TestDeadlyIsWhatRetriesDoNotExplain(t *testing.T) {
 	}
 }
 
-// TestDelaysFollowTheSchedule walks through a message's life and never finds it
-// deadly.
+func TestSuspectIsWhatCameOnceMoreThanRetriesExplain(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		n    uint64
+		age  time.Duration
+		want bool
+	}{
+		"the first delivery":               {1, time.Hour, false},
+		"one kill":                         {2, time.Minute, false},
+		"five kills, a minute each":        {6, 5 * time.Minute, true},
+		"put off in half a minute":         {9, 30 * time.Second, false},
+		"retries for half an hour":         {6, 30 * time.Minute, false},
+		"the same, and one kill":           {7, 31 * time.Minute, true},
+		"delivered again after a long way": {2, time.Hour, false},
+	} {
+		if got := suspect(row.n, row.age, time.Minute); got != row.want {
+			t.Errorf("%s: suspect(%d, %s) = %v", name, row.n, row.age, got)
+		}
+	}
+}
+
+// TestDelaysFollowTheSchedule walks through a message's life and never suspects
+// it.
 func TestDelaysFollowTheSchedule(t *testing.T) {
 	t.Parallel()
 	age, n := time.Duration(0), uint64(1)
@@ -40,8 +61,8 @@ func TestDelaysFollowTheSchedule(t *testing.T) {
 			t.Errorf("delay %d is %s, want %s to %s", n, d, low, high)
 		}
 		age += d
-		if deadly(n+1, age, time.Minute) {
-			t.Errorf("delivery %d after %s is taken for deadly", n+1, age)
+		if suspect(n+1, age, time.Minute) {
+			t.Errorf("delivery %d after %s is suspected", n+1, age)
 		}
 	}
 	if n < 15 || n > 21 {
