@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,6 +24,8 @@ type Work struct {
 	EgressAllow []string `placeholder:"ADDRESS" help:"IP, IP:port or CIDR among the special-purpose addresses from which media may be fetched; repeatable (default: none)."`
 	MediaHost   []string `placeholder:"HOST" help:"The only hosts from which media may be fetched, each a name, *.name for all below it, or an IP; repeatable (default: every host)."`
 	Workers     int      `default:"8" help:"Deliveries of a type that one process handles at the same time."`
+
+	Drain time.Duration `default:"30s" help:"How long deliveries in hand may take at shutdown; then they are handed back for another process."`
 }
 
 // Consumer is the command consumer.
@@ -119,6 +123,9 @@ func (w Work) archiveURL(dataDir string) (string, error) {
 // add adds one consumer to a process, its metrics under its type. What it returns
 // is to be closed after the process has run.
 func (w Work) add(p *process, spec consume.Spec, contracts callback.Contracts, b *broker.Broker, archive *media.Archive) (io.Closer, error) {
+	if w.Drain <= 0 {
+		return nil, errors.New("--drain must be more than 0")
+	}
 	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"type": string(spec.Type)}, p.registry)
 	archiver, err := consume.NewArchiver(registerer, spec, b.Results(), archive, media.FetcherOptions{EgressAllow: w.EgressAllow, Hosts: w.MediaHost})
 	if err != nil {
@@ -133,6 +140,7 @@ func (w Work) add(p *process, spec consume.Spec, contracts callback.Contracts, b
 		Probe:      archiver.Probe,
 		Unseen:     archiver.Abandon,
 		Workers:    w.Workers,
+		Drain:      w.Drain,
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -43,4 +44,51 @@ func TestRollingRestartLosesAndRepeatsNothing(t *testing.T) {
 		}
 	}
 	r.checkDone(t, "")
+}
+
+// TestShutdownWaitsForDownloadsAsLongAsItIsTold ends a hasty copy of a consumer and a
+// patient one while the media host holds on to all that they ask for.
+func TestShutdownWaitsForDownloadsAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "wav")
+	r.host.hold("audio.wav", true)
+	hasty, patient := r.start(t, "--drain", "1ms"), r.start(t, "--drain", "1h")
+	r.call(t, 2*workers)
+	eventually(t, "all hands full", func() bool { return r.host.holds() == 2*workers })
+	for _, leaving := range []*process{hasty, patient} {
+		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status := hasty.wait(); status != 0 {
+		t.Errorf("%s ended with status %d", hasty.name, status)
+	}
+	eventually(t, "the patient one's downloads alone", func() bool { return r.host.holds() == workers })
+	r.host.release()
+	if status := patient.wait(); status != 0 {
+		t.Errorf("%s ended with status %d", patient.name, status)
+	}
+	for id, times := range handlings(t, patient) {
+		if len(times) != 1 || times[0].Verdict != "ack" {
+			t.Errorf("%s: handled like this: %+v", id, times)
+		}
+	}
+	if n := patient.handled(); n != workers {
+		t.Errorf("%d of the %d deliveries in hand were finished", n, workers)
+	}
+	r.start(t) // takes up what the hasty one handed back
+	r.awaitSettled(t)
+	for _, id := range r.called {
+		r.checkTask(t, id)
+	}
+}
+
+func TestDrainOfNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, drain := range []string{"0s", "-1s"} {
+		p := fanfare(t, "consumer", "wav", "--archive-url", "file://"+t.TempDir(), "--drain="+drain)
+		if status := p.wait(); status != 1 || !strings.Contains(p.err.String(), "--drain") {
+			t.Errorf("%s: status %d: %s", drain, status, p.err.String())
+		}
+	}
 }

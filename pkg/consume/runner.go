@@ -57,6 +57,8 @@ func (o *Options) validate() error {
 		return errors.New("consume: Contract is missing")
 	case o.Handler == nil:
 		return errors.New("consume: Handler is missing")
+	case o.Drain < 0:
+		return fmt.Errorf("consume: drain of %s: want none or more", o.Drain)
 	case o.Workers < 0 || o.Workers > deliver.MaxWorkers:
 		return fmt.Errorf("consume: %d workers: want 1 to %d", o.Workers, deliver.MaxWorkers)
 	}
