@@ -1,0 +1,117 @@
+package kubernetes_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// secrets are those that the README's commands make, as folders of files.
+type secrets struct{ dir string }
+
+// file is where a key of a Secret is, and whether it is there.
+func (s secrets) file(secret, key string) (path string, ok bool) {
+	path = filepath.Join(s.dir, secret, key)
+	_, err := os.Stat(path)
+	return path, err == nil
+}
+
+// stubs stand in for the programs that the README's commands name: kubectl puts the
+// files where a Secret is asked for, and knows nothing else.
+const stubs = `
+go() {
+  [ "$1 $2" = "run ." ] && shift 2 && "$FANFARE" "$@"
+}
+kubectl() {
+  [ "$1" = apply ] && shift 2 && cat "$1" >/dev/null && return
+  [ "$1 $2 $3 $4 $5" = "-n fanfare create secret generic" ] || { echo "no such command here: $*"; return 1; }
+  secret=$6
+  shift 6
+  mkdir "$OUT/$secret"
+  for arg; do
+    pair=${arg#--from-file=}
+    cp "${pair#*=}" "$OUT/$secret/${pair%%=*}"
+  done
+}
+`
+
+// makeSecrets runs the README's commands that make the Secrets, in a folder like the
+// repository's.
+func makeSecrets(tb testing.TB) secrets {
+	tb.Helper()
+	commands := regexp.MustCompile("(?s)```sh\n([^`]*kubectl -n fanfare create secret[^`]*)```").FindSubmatch(read(tb, root+"/README.md"))
+	if commands == nil {
+		tb.Fatal("the README does not say how to make the Secrets")
+	}
+	dir, s := tb.TempDir(), secrets{tb.TempDir()}
+	manifests, err := filepath.Abs(deploy + "/kubernetes")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "deploy/nats"), 0o700); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Symlink(manifests, filepath.Join(dir, "deploy/kubernetes")); err != nil {
+		tb.Fatal(err)
+	}
+	shell := exec.CommandContext(tb.Context(), "bash", "-euc", stubs+string(commands[1]))
+	shell.Dir = dir
+	shell.Env = append(os.Environ(), "OUT="+s.dir, "FANFARE="+program(tb, built.fanfare))
+	if out, err := shell.CombinedOutput(); err != nil {
+		tb.Fatalf("the README's commands: %v\n%s", err, out)
+	}
+	return s
+}
+
+// TestSecretsAreMadeForEveryProcessAndForNobodyElse holds the README's Secrets against
+// the manifests: none is missing, and none is there that nobody mounts.
+func TestSecretsAreMadeForEveryProcessAndForNobodyElse(t *testing.T) {
+	t.Parallel()
+	made := makeSecrets(t)
+	forEach(t, func(t *testing.T, c *cluster) {
+		mounted := make(map[string]string)
+		for _, w := range c.workloads {
+			for _, ref := range w.files() {
+				if ref.secret == "" {
+					continue
+				}
+				if by := mounted[ref.secret]; by != "" && by != w.name {
+					t.Errorf("Secret %s is mounted by %s and %s", ref.secret, by, w.name)
+				}
+				mounted[ref.secret] = w.name
+				if ref.key == "" {
+					continue
+				}
+				if _, ok := made.file(ref.secret, ref.key); !ok {
+					t.Errorf("%s mounts %s of Secret %s, which the README does not make", w.name, ref.key, ref.secret)
+				}
+			}
+		}
+		for _, entry := range folder(t, made.dir) {
+			if mounted[entry.Name()] == "" {
+				t.Errorf("the README makes a Secret %s, which nobody mounts", entry.Name())
+			}
+			delete(mounted, entry.Name())
+		}
+		for secret, by := range mounted {
+			t.Errorf("%s mounts Secret %s, which the README does not make", by, secret)
+		}
+	})
+}
+
+// TestSecretsThatAreTheOperatorsAreNamed looks for the other Secrets that are referred
+// to.
+func TestSecretsThatAreTheOperatorsAreNamed(t *testing.T) {
+	t.Parallel()
+	readme := string(read(t, root+"/README.md"))
+	forEach(t, func(t *testing.T, c *cluster) {
+		for _, name := range c.otherSecrets() {
+			if !strings.Contains(readme, "Secret `"+name+"`") {
+				t.Errorf("the README does not tell of Secret %s", name)
+			}
+		}
+	})
+}
