@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -25,15 +26,13 @@ import (
 // overlays are what is built: base is checked for what every set-up has.
 func overlays() []string { return []string{"base", "overlays/trial", "overlays/production"} }
 
-// forEach runs a test on the objects of each overlay.
-func forEach(t *testing.T, check func(t *testing.T, c *cluster)) {
-	t.Helper()
+// clusters are what a cluster would get of each overlay.
+func clusters(tb testing.TB) (all []*cluster) {
+	tb.Helper()
 	for _, overlay := range overlays() {
-		t.Run(overlay, func(t *testing.T) {
-			t.Parallel()
-			check(t, newCluster(t, overlay))
-		})
+		all = append(all, newCluster(tb, overlay))
 	}
+	return all
 }
 
 // cluster is what a cluster would get of an overlay.
@@ -56,8 +55,6 @@ type workload struct {
 
 // container is the only one of its pods.
 func (w *workload) container() *corev1.Container { return &w.pod.Spec.Containers[0] }
-
-func (w *workload) component() string { return w.pod.Labels["app.kubernetes.io/component"] }
 
 // isFanfare tells our processes from NATS's.
 func (w *workload) isFanfare() bool { return w.pod.Labels["app.kubernetes.io/name"] == "fanfare" }
@@ -204,9 +201,7 @@ func (w *workload) pods() (all []map[string]string) {
 	}
 	for _, name := range []string{"nats-1", "nats-2", "nats-3"} {
 		pod := map[string]string{"statefulset.kubernetes.io/pod-name": name}
-		for key, value := range w.pod.Labels {
-			pod[key] = value
-		}
+		maps.Copy(pod, w.pod.Labels)
 		all = append(all, pod)
 	}
 	return all

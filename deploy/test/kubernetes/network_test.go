@@ -209,17 +209,20 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		{"Prometheus", "gateway", 8080, never},
 		{"Prometheus", "nats", 4222, never},
 	}
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, flow := range table {
-			want := flow.when == always || flow.when == monitored && c.overlay == "overlays/production"
-			if got := c.allowed(t, c.peerOf(t, flow.from), c.peerOf(t, flow.to), flow.port); got != want {
-				t.Errorf("%s to port %d of %s: allowed %t, want %t", flow.from, flow.port, flow.to, got, want)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, flow := range table {
+				want := flow.when == always || flow.when == monitored && c.overlay == "overlays/production"
+				if got := c.allowed(t, c.peerOf(t, flow.from), c.peerOf(t, flow.to), flow.port); got != want {
+					t.Errorf("%s to port %d of %s: allowed %t, want %t", flow.from, flow.port, flow.to, got, want)
+				}
 			}
-		}
-		for _, typ := range types(t) {
-			if !c.allowed(t, c.peerOf(t, "consumer-"+typ), c.peerOf(t, "nats"), 4222) {
-				t.Errorf("the consumer of %s does not reach NATS", typ)
+			for _, typ := range types(t) {
+				if !c.allowed(t, c.peerOf(t, "consumer-"+typ), c.peerOf(t, "nats"), 4222) {
+					t.Errorf("the consumer of %s does not reach NATS", typ)
+				}
 			}
-		}
-	})
+		})
+	}
 }

@@ -72,62 +72,68 @@ func TestSourcesAreUnambiguous(t *testing.T) {
 // know, for newCluster wants that.
 func TestOverlaysHaveAllParts(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		want := []string{"gateway", "reconciler"}
-		for _, typ := range types(t) {
-			want = append(want, "consumer-"+typ)
-		}
-		slices.Sort(want)
-		if got := names(c, schema.GroupKind{Group: "apps", Kind: "Deployment"}); !slices.Equal(got, want) {
-			t.Errorf("Deployments %v, want %v", got, want)
-		}
-		for _, typ := range types(t) {
-			if w := c.workload("consumer-" + typ); w == nil || !slices.Equal(w.container().Args, []string{"consumer", typ}) || w.pod.Labels["fanfare/type"] != typ {
-				t.Errorf("type %s has no consumer of its own", typ)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			want := []string{"gateway", "reconciler"}
+			for _, typ := range types(t) {
+				want = append(want, "consumer-"+typ)
 			}
-		}
-		for _, object := range c.objects {
-			if problems := validation.IsDNS1123Subdomain(object.GetName()); len(problems) > 0 {
-				t.Errorf("name %q: %v", object.GetName(), problems)
+			slices.Sort(want)
+			if got := names(c, schema.GroupKind{Group: "apps", Kind: "Deployment"}); !slices.Equal(got, want) {
+				t.Errorf("Deployments %v, want %v", got, want)
 			}
-			if namespace := object.GetNamespace(); namespace != "fanfare" && object.GetName() != "fanfare" {
-				t.Errorf("%s is in namespace %q", object.GetName(), namespace)
+			for _, typ := range types(t) {
+				if w := c.workload("consumer-" + typ); w == nil || !slices.Equal(w.container().Args, []string{"consumer", typ}) || w.pod.Labels["fanfare/type"] != typ {
+					t.Errorf("type %s has no consumer of its own", typ)
+				}
 			}
-		}
-	})
+			for _, object := range c.objects {
+				if problems := validation.IsDNS1123Subdomain(object.GetName()); len(problems) > 0 {
+					t.Errorf("name %q: %v", object.GetName(), problems)
+				}
+				if namespace := object.GetNamespace(); namespace != "fanfare" && object.GetName() != "fanfare" {
+					t.Errorf("%s is in namespace %q", object.GetName(), namespace)
+				}
+			}
+		})
+	}
 }
 
 // TestNothingIsScaledByTwo wants nobody to state a number of copies who is scaled, for
 // it would be set anew by each who applies it.
 func TestNothingIsScaledByTwo(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		scaled := make(map[string]bool)
-		target := func(by, kind, name string) {
-			w := c.workload(name)
-			switch {
-			case w == nil || w.kind != kind:
-				t.Errorf("%s scales the %s %s, which is not there", by, kind, name)
-			case w.replicas != nil:
-				t.Errorf("%s: %s scales it, and it states %d copies", name, by, *w.replicas)
-			case scaled[name]:
-				t.Errorf("%s is scaled by two", name)
-			case w.container().Resources.Requests.Cpu().IsZero():
-				t.Errorf("%s asks for no CPU, of which its autoscaler could have a share", name)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			scaled := make(map[string]bool)
+			target := func(by, kind, name string) {
+				w := c.workload(name)
+				switch {
+				case w == nil || w.kind != kind:
+					t.Errorf("%s scales the %s %s, which is not there", by, kind, name)
+				case w.replicas != nil:
+					t.Errorf("%s: %s scales it, and it states %d copies", name, by, *w.replicas)
+				case scaled[name]:
+					t.Errorf("%s is scaled by two", name)
+				case w.container().Resources.Requests.Cpu().IsZero():
+					t.Errorf("%s asks for no CPU, of which its autoscaler could have a share", name)
+				}
+				scaled[name] = true
 			}
-			scaled[name] = true
-		}
-		for _, hpa := range all[*autoscalingv2.HorizontalPodAutoscaler](c) {
-			target("HorizontalPodAutoscaler "+hpa.Name, hpa.Spec.ScaleTargetRef.Kind, hpa.Spec.ScaleTargetRef.Name)
-		}
-		for _, so := range c.scaled {
-			name, _, _ := unstructured.NestedString(so.Object, "spec", "scaleTargetRef", "name")
-			target("ScaledObject "+so.GetName(), "Deployment", name)
-		}
-		if !scaled["gateway"] {
-			t.Error("the gateway is not scaled")
-		}
-	})
+			for _, hpa := range all[*autoscalingv2.HorizontalPodAutoscaler](c) {
+				target("HorizontalPodAutoscaler "+hpa.Name, hpa.Spec.ScaleTargetRef.Kind, hpa.Spec.ScaleTargetRef.Name)
+			}
+			for _, so := range c.scaled {
+				name, _, _ := unstructured.NestedString(so.Object, "spec", "scaleTargetRef", "name")
+				target("ScaledObject "+so.GetName(), "Deployment", name)
+			}
+			if !scaled["gateway"] {
+				t.Error("the gateway is not scaled")
+			}
+		})
+	}
 }
 
 func TestEveryConsumerIsScaledByWhatWaitsForIt(t *testing.T) {

@@ -51,10 +51,10 @@ func makeSecrets(tb testing.TB) secrets {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "deploy/nats"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "deploy", "nats"), 0o700); err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.Symlink(manifests, filepath.Join(dir, "deploy/kubernetes")); err != nil {
+	if err := os.Symlink(manifests, filepath.Join(dir, "deploy", "kubernetes")); err != nil {
 		tb.Fatal(err)
 	}
 	shell := exec.CommandContext(tb.Context(), "bash", "-euc", stubs+string(commands[1]))
@@ -71,35 +71,38 @@ func makeSecrets(tb testing.TB) secrets {
 func TestSecretsAreMadeForEveryProcessAndForNobodyElse(t *testing.T) {
 	t.Parallel()
 	made := makeSecrets(t)
-	forEach(t, func(t *testing.T, c *cluster) {
-		mounted := make(map[string]string)
-		for _, w := range c.workloads {
-			for _, ref := range w.files() {
-				if ref.secret == "" {
-					continue
-				}
-				if by := mounted[ref.secret]; by != "" && by != w.name {
-					t.Errorf("Secret %s is mounted by %s and %s", ref.secret, by, w.name)
-				}
-				mounted[ref.secret] = w.name
-				if ref.key == "" {
-					continue
-				}
-				if _, ok := made.file(ref.secret, ref.key); !ok {
-					t.Errorf("%s mounts %s of Secret %s, which the README does not make", w.name, ref.key, ref.secret)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			mounted := make(map[string]string)
+			for _, w := range c.workloads {
+				for _, ref := range w.files() {
+					if ref.secret == "" {
+						continue
+					}
+					if by := mounted[ref.secret]; by != "" && by != w.name {
+						t.Errorf("Secret %s is mounted by %s and %s", ref.secret, by, w.name)
+					}
+					mounted[ref.secret] = w.name
+					if ref.key == "" {
+						continue
+					}
+					if _, ok := made.file(ref.secret, ref.key); !ok {
+						t.Errorf("%s mounts %s of Secret %s, which the README does not make", w.name, ref.key, ref.secret)
+					}
 				}
 			}
-		}
-		for _, entry := range folder(t, made.dir) {
-			if mounted[entry.Name()] == "" {
-				t.Errorf("the README makes a Secret %s, which nobody mounts", entry.Name())
+			for _, entry := range folder(t, made.dir) {
+				if mounted[entry.Name()] == "" {
+					t.Errorf("the README makes a Secret %s, which nobody mounts", entry.Name())
+				}
+				delete(mounted, entry.Name())
 			}
-			delete(mounted, entry.Name())
-		}
-		for secret, by := range mounted {
-			t.Errorf("%s mounts Secret %s, which the README does not make", by, secret)
-		}
-	})
+			for secret, by := range mounted {
+				t.Errorf("%s mounts Secret %s, which the README does not make", by, secret)
+			}
+		})
+	}
 }
 
 // TestSecretsThatAreTheOperatorsAreNamed looks for the other Secrets that are referred
@@ -107,11 +110,14 @@ func TestSecretsAreMadeForEveryProcessAndForNobodyElse(t *testing.T) {
 func TestSecretsThatAreTheOperatorsAreNamed(t *testing.T) {
 	t.Parallel()
 	readme := string(read(t, root+"/README.md"))
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, name := range c.otherSecrets() {
-			if !strings.Contains(readme, "Secret `"+name+"`") {
-				t.Errorf("the README does not tell of Secret %s", name)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, name := range c.otherSecrets() {
+				if !strings.Contains(readme, "Secret `"+name+"`") {
+					t.Errorf("the README does not tell of Secret %s", name)
+				}
 			}
-		}
-	})
+		})
+	}
 }

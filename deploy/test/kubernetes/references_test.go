@@ -96,82 +96,88 @@ func (c *cluster) otherSecrets() (names []string) {
 // and have a test there.
 func TestWhatPodsReferToIsThere(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, w := range c.workloads {
-			mounts := make(map[string]bool)
-			for _, mount := range w.container().VolumeMounts {
-				mounts[mount.Name] = true
-			}
-			provided := make(map[string]bool)
-			for _, volume := range w.pod.Spec.Volumes {
-				provided[volume.Name] = true
-			}
-			for _, claim := range w.claims {
-				provided[claim.Name] = true
-			}
-			if len(mounts) != len(provided) {
-				t.Errorf("%s has volumes %v and mounts %v", w.name, provided, mounts)
-			}
-			found := 0
-			for _, file := range w.files() {
-				found++
-				if file.configMap != "" {
-					if _, ok := named[*corev1.ConfigMap](c, file.configMap); !ok {
-						t.Errorf("%s mounts ConfigMap %s, which is not there", w.name, file.configMap)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				mounts := make(map[string]bool)
+				for _, mount := range w.container().VolumeMounts {
+					mounts[mount.Name] = true
+				}
+				provided := make(map[string]bool)
+				for _, volume := range w.pod.Spec.Volumes {
+					provided[volume.Name] = true
+				}
+				for _, claim := range w.claims {
+					provided[claim.Name] = true
+				}
+				if len(mounts) != len(provided) {
+					t.Errorf("%s has volumes %v and mounts %v", w.name, provided, mounts)
+				}
+				found := 0
+				for _, file := range w.files() {
+					found++
+					if file.configMap != "" {
+						if _, ok := named[*corev1.ConfigMap](c, file.configMap); !ok {
+							t.Errorf("%s mounts ConfigMap %s, which is not there", w.name, file.configMap)
+						}
+					}
+					if _, ok := named[*corev1.PersistentVolumeClaim](c, file.claim); file.claim != "" && w.claims == nil && !ok {
+						t.Errorf("%s mounts the claim %s, which is not there", w.name, file.claim)
 					}
 				}
-				if _, ok := named[*corev1.PersistentVolumeClaim](c, file.claim); file.claim != "" && w.claims == nil && !ok {
-					t.Errorf("%s mounts the claim %s, which is not there", w.name, file.claim)
+				if found < len(mounts) {
+					t.Errorf("%s mounts what these tests do not know", w.name)
 				}
-			}
-			if found < len(mounts) {
-				t.Errorf("%s mounts what these tests do not know", w.name)
-			}
-			for _, from := range w.container().EnvFrom {
-				if from.ConfigMapRef != nil {
-					if _, ok := named[*corev1.ConfigMap](c, from.ConfigMapRef.Name); !ok {
-						t.Errorf("%s has settings of ConfigMap %s, which is not there", w.name, from.ConfigMapRef.Name)
+				for _, from := range w.container().EnvFrom {
+					if from.ConfigMapRef != nil {
+						if _, ok := named[*corev1.ConfigMap](c, from.ConfigMapRef.Name); !ok {
+							t.Errorf("%s has settings of ConfigMap %s, which is not there", w.name, from.ConfigMapRef.Name)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestSelectorsSelect wants every selector to find what it is for.
 func TestSelectorsSelect(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, w := range c.workloads {
-			if w.selector == nil {
-				continue
-			}
-			if found := c.selects(t, w.selector); len(found) != 1 || found[0] != w {
-				t.Errorf("%s %s selects the pods of %d workloads: want its own", w.kind, w.name, len(found))
-			}
-			for _, spread := range w.pod.Spec.TopologySpreadConstraints {
-				if !slices.Contains(c.selects(t, spread.LabelSelector), w) {
-					t.Errorf("%s is spread among pods that are not its own", w.name)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				if w.selector == nil {
+					continue
+				}
+				if found := c.selects(t, w.selector); len(found) != 1 || found[0] != w {
+					t.Errorf("%s %s selects the pods of %d workloads: want its own", w.kind, w.name, len(found))
+				}
+				for _, spread := range w.pod.Spec.TopologySpreadConstraints {
+					if !slices.Contains(c.selects(t, spread.LabelSelector), w) {
+						t.Errorf("%s is spread among pods that are not its own", w.name)
+					}
 				}
 			}
-		}
-		for _, service := range all[*corev1.Service](c) {
-			checkService(t, c, service)
-		}
-		for _, budget := range all[*policyv1.PodDisruptionBudget](c) {
-			if len(c.selects(t, budget.Spec.Selector)) != 1 {
-				t.Errorf("PodDisruptionBudget %s is not for one workload", budget.Name)
+			for _, service := range all[*corev1.Service](c) {
+				checkService(t, c, service)
 			}
-		}
-		for _, policy := range all[*networkingv1.NetworkPolicy](c) {
-			if len(c.selects(t, &policy.Spec.PodSelector)) == 0 {
-				t.Errorf("NetworkPolicy %s is for nobody", policy.Name)
+			for _, budget := range all[*policyv1.PodDisruptionBudget](c) {
+				if len(c.selects(t, budget.Spec.Selector)) != 1 {
+					t.Errorf("PodDisruptionBudget %s is not for one workload", budget.Name)
+				}
 			}
-			if len(policy.Spec.PolicyTypes) == 0 {
-				t.Errorf("NetworkPolicy %s does not say for which direction it is", policy.Name)
+			for _, policy := range all[*networkingv1.NetworkPolicy](c) {
+				if len(c.selects(t, &policy.Spec.PodSelector)) == 0 {
+					t.Errorf("NetworkPolicy %s is for nobody", policy.Name)
+				}
+				if len(policy.Spec.PolicyTypes) == 0 {
+					t.Errorf("NetworkPolicy %s does not say for which direction it is", policy.Name)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func checkService(t *testing.T, c *cluster, service *corev1.Service) {
@@ -220,42 +226,45 @@ func TestPodsAreLookedAfter(t *testing.T) {
 		download = 15 * time.Minute // the longest that a download may take
 		lameDuck = 30 * time.Second // of cluster.conf
 	)
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, w := range c.workloads {
-			container := w.container()
-			if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
-				t.Errorf("%s: no request of CPU and memory, or memory without a limit", w.name)
-			}
-			if w.kind == "Job" {
-				continue
-			}
-			for what, probe := range map[string]*corev1.Probe{"liveness": container.LivenessProbe, "readiness": container.ReadinessProbe} {
-				switch {
-				case probe == nil:
-					t.Errorf("%s has no %s probe", w.name, what)
-				case probe.HTTPGet != nil:
-					if port, ok := w.port(probe.HTTPGet.Port); !ok || w.env("FANFARE_OPS_LISTEN") != fmt.Sprintf("0.0.0.0:%d", port) {
-						t.Errorf("%s: the %s probe asks port %s", w.name, what, probe.HTTPGet.Port.String())
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				container := w.container()
+				if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
+					t.Errorf("%s: no request of CPU and memory, or memory without a limit", w.name)
+				}
+				if w.kind == "Job" {
+					continue
+				}
+				for what, probe := range map[string]*corev1.Probe{"liveness": container.LivenessProbe, "readiness": container.ReadinessProbe} {
+					switch {
+					case probe == nil:
+						t.Errorf("%s has no %s probe", w.name, what)
+					case probe.HTTPGet != nil:
+						if port, ok := w.port(probe.HTTPGet.Port); !ok || w.env("FANFARE_OPS_LISTEN") != fmt.Sprintf("0.0.0.0:%d", port) {
+							t.Errorf("%s: the %s probe asks port %s", w.name, what, probe.HTTPGet.Port.String())
+						}
 					}
 				}
 			}
-		}
-		gateway, broker := c.workload("gateway"), c.workload("nats")
-		pause := gateway.container().Lifecycle.PreStop.Sleep.Seconds
-		if grace(gateway) <= time.Duration(pause)*time.Second+answer {
-			t.Errorf("gateway: %s are not enough to sleep for %d s and to answer", grace(gateway), pause)
-		}
-		if grace(broker) <= lameDuck || !strings.Contains(c.config(t, "cluster.conf"), "lame_duck_duration: 30s\n") {
-			t.Errorf("nats: %s are not enough to send clients away", grace(broker))
-		}
-		for _, typ := range types(t) {
-			w := c.workload("consumer-" + typ)
-			drain, err := time.ParseDuration(w.env("FANFARE_DRAIN"))
-			if err != nil || drain <= download || grace(w) <= drain {
-				t.Errorf("%s: %s to drain of %s to end (%v): want more than the %s of a download", w.name, drain, grace(w), err, download)
+			gateway, broker := c.workload("gateway"), c.workload("nats")
+			pause := gateway.container().Lifecycle.PreStop.Sleep.Seconds
+			if grace(gateway) <= time.Duration(pause)*time.Second+answer {
+				t.Errorf("gateway: %s are not enough to sleep for %d s and to answer", grace(gateway), pause)
 			}
-		}
-	})
+			if grace(broker) <= lameDuck || !strings.Contains(c.config(t, "cluster.conf"), "lame_duck_duration: 30s\n") {
+				t.Errorf("nats: %s are not enough to send clients away", grace(broker))
+			}
+			for _, typ := range types(t) {
+				w := c.workload("consumer-" + typ)
+				drain, err := time.ParseDuration(w.env("FANFARE_DRAIN"))
+				if err != nil || drain <= download || grace(w) <= drain {
+					t.Errorf("%s: %s to drain of %s to end (%v): want more than the %s of a download", w.name, drain, grace(w), err, download)
+				}
+			}
+		})
+	}
 }
 
 func grace(w *workload) time.Duration {
@@ -277,18 +286,21 @@ func (c *cluster) config(tb testing.TB, name string) string {
 // TestAnyServerMayBeAwayAndNoMore holds the budget against the number of servers.
 func TestAnyServerMayBeAwayAndNoMore(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		servers := c.workload("nats").replicas
-		budget, ok := named[*policyv1.PodDisruptionBudget](c, "nats")
-		if !ok || servers == nil || *servers != 3 || budget.Spec.MinAvailable.IntVal != 2 {
-			t.Errorf("%v servers: %v", servers, budget)
-		}
-		if got := c.workload("provision").env("FANFARE_REPLICAS"); got != "3" {
-			t.Errorf("streams are stored %s times", got)
-		}
-		hpa, ok := named[*autoscalingv2.HorizontalPodAutoscaler](c, "gateway")
-		if front, there := named[*policyv1.PodDisruptionBudget](c, "gateway"); !ok || !there || int(*hpa.Spec.MinReplicas) <= front.Spec.MaxUnavailable.IntValue() {
-			t.Error("the gateway's budget lets the last copy go")
-		}
-	})
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			servers := c.workload("nats").replicas
+			budget, ok := named[*policyv1.PodDisruptionBudget](c, "nats")
+			if !ok || servers == nil || *servers != 3 || budget.Spec.MinAvailable.IntVal != 2 {
+				t.Errorf("%v servers: %v", servers, budget)
+			}
+			if got := c.workload("provision").env("FANFARE_REPLICAS"); got != "3" {
+				t.Errorf("streams are stored %s times", got)
+			}
+			hpa, ok := named[*autoscalingv2.HorizontalPodAutoscaler](c, "gateway")
+			if front, there := named[*policyv1.PodDisruptionBudget](c, "gateway"); !ok || !there || int(*hpa.Spec.MinReplicas) <= front.Spec.MaxUnavailable.IntValue() {
+				t.Error("the gateway's budget lets the last copy go")
+			}
+		})
+	}
 }

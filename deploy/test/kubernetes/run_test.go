@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"net/http"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -12,27 +13,30 @@ import (
 func TestSettingsAreThoseOfTheProgram(t *testing.T) {
 	t.Parallel()
 	fanfare := program(t, built.fanfare)
-	forEach(t, func(t *testing.T, c *cluster) {
-		n := &node{cluster: c}
-		for _, w := range c.workloads {
-			if !w.isFanfare() {
-				continue
-			}
-			if len(w.container().Command) > 0 {
-				t.Errorf("%s does not use the image's entry point", w.name)
-			}
-			help, err := exec.CommandContext(t.Context(), fanfare, w.container().Args[0], "--help").CombinedOutput()
-			if err != nil {
-				t.Errorf("fanfare %s: %v", w.container().Args[0], err)
-			}
-			for name := range n.environment(t, w, w.name) {
-				known := regexp.MustCompile(`\(\$` + name + `\)`).MatchString(strings.Join(strings.Fields(string(help)), " "))
-				if strings.HasPrefix(name, "FANFARE_") && !known {
-					t.Errorf("%s: fanfare %s does not know %s", w.name, w.container().Args[0], name)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			n := &node{cluster: c}
+			for _, w := range c.workloads {
+				if !w.isFanfare() {
+					continue
+				}
+				if len(w.container().Command) > 0 {
+					t.Errorf("%s does not use the image's entry point", w.name)
+				}
+				help, err := exec.CommandContext(t.Context(), fanfare, w.container().Args[0], "--help").CombinedOutput()
+				if err != nil {
+					t.Errorf("fanfare %s: %v", w.container().Args[0], err)
+				}
+				for name := range n.environment(t, w, w.name) {
+					known := regexp.MustCompile(`\(\$` + name + `\)`).MatchString(strings.Join(strings.Fields(string(help)), " "))
+					if strings.HasPrefix(name, "FANFARE_") && !known {
+						t.Errorf("%s: fanfare %s does not know %s", w.name, w.container().Args[0], name)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestThePartsRunAsTheManifestsSay runs every pod of the trial, with the README's
@@ -92,10 +96,9 @@ func (n *node) call(t *testing.T, gateway *pod) {
 	url := "http://" + gateway.moved["0.0.0.0:8080"] + "/callbacks/wav/"
 	body := string(read(t, root+"/schemas/examples/wav/complete.json"))
 	await(t, "a callback to be stored", func() bool {
-		_, ok := answer(t, "POST", url+strings.TrimSpace(string(read(t, path))), body)
-		return ok
+		return succeeds(t, http.MethodPost, url+strings.TrimSpace(string(read(t, path))), body)
 	})
-	if _, ok := answer(t, "POST", url+"guessed", body); ok {
+	if succeeds(t, http.MethodPost, url+"guessed", body) {
 		t.Error("a callback without the token is answered 200")
 	}
 }

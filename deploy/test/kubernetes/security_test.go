@@ -16,38 +16,44 @@ func TestPodsPassTheRestrictedProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	forEach(t, func(t *testing.T, c *cluster) {
-		namespace, ok := named[*corev1.Namespace](c, "fanfare")
-		if !ok || namespace.Labels[api.EnforceLevelLabel] != string(api.LevelRestricted) {
-			t.Error("the namespace does not ask for the profile")
-		}
-		for _, w := range c.workloads {
-			verdict := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &w.pod.ObjectMeta, &w.pod.Spec))
-			if !verdict.Allowed {
-				t.Errorf("%s: %s: %s", w.name, verdict.ForbiddenReason(), verdict.ForbiddenDetail())
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			namespace, ok := named[*corev1.Namespace](c, "fanfare")
+			if !ok || namespace.Labels[api.EnforceLevelLabel] != string(api.LevelRestricted) {
+				t.Error("the namespace does not ask for the profile")
 			}
-		}
-	})
+			for _, w := range c.workloads {
+				verdict := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &w.pod.ObjectMeta, &w.pod.Spec))
+				if !verdict.Allowed {
+					t.Errorf("%s: %s: %s", w.name, verdict.ForbiddenReason(), verdict.ForbiddenDetail())
+				}
+			}
+		})
+	}
 }
 
 // TestPodsAreGivenNoMoreThanTheyNeed looks at what the profile leaves open.
 func TestPodsAreGivenNoMoreThanTheyNeed(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, c *cluster) {
-		for _, w := range c.workloads {
-			spec, security := w.pod.Spec, w.container().SecurityContext
-			if security.ReadOnlyRootFilesystem == nil || !*security.ReadOnlyRootFilesystem {
-				t.Errorf("%s may write to its image", w.name)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				spec, security := w.pod.Spec, w.container().SecurityContext
+				if security.ReadOnlyRootFilesystem == nil || !*security.ReadOnlyRootFilesystem {
+					t.Errorf("%s may write to its image", w.name)
+				}
+				if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken {
+					t.Errorf("%s has a token for the API, which it does not need", w.name)
+				}
+				if spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
+					t.Errorf("%s has the addresses of Services in its environment, where NATS looks for its settings", w.name)
+				}
+				if spec.SecurityContext.RunAsUser == nil || *spec.SecurityContext.RunAsUser != 65532 || *spec.SecurityContext.FSGroup != 65532 {
+					t.Errorf("%s does not run as nobody", w.name)
+				}
 			}
-			if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken {
-				t.Errorf("%s has a token for the API, which it does not need", w.name)
-			}
-			if spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
-				t.Errorf("%s has the addresses of Services in its environment, where NATS looks for its settings", w.name)
-			}
-			if spec.SecurityContext.RunAsUser == nil || *spec.SecurityContext.RunAsUser != 65532 || *spec.SecurityContext.FSGroup != 65532 {
-				t.Errorf("%s does not run as nobody", w.name)
-			}
-		}
-	})
+		})
+	}
 }
