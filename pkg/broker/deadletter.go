@@ -60,6 +60,7 @@ func (d *Delivery) letter(t callback.Type, death Death) *nats.Msg {
 	if of, ok := strings.CutPrefix(d.msg.Headers().Get(nats.MsgIdHdr), redeliveryID); ok && first == tokenRedeliver {
 		say(headerRedeliveryOf, of)
 	}
+	say(headerVersion, strconv.Itoa(keptVersion))
 	say(headerReason, death.Reason)
 	say(headerDeliveries, strconv.FormatUint(d.Number, 10))
 	say(headerReceived, timestamp(d.Received))

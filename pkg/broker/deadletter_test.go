@@ -56,6 +56,7 @@ func TestDeadLetterIsTheMessageWithItsDeath(t *testing.T) {
 	want["Nats-Msg-Id"] = []string{"CALLBACKS/wav/1"}
 	want["Nats-Expected-Stream"] = []string{"DEAD_LETTERS"}
 	want["Fanfare-Subject"] = []string{"callbacks.wav.error"}
+	want["Fanfare-Version"] = []string{"1"}
 	want["Fanfare-Reason"] = []string{"permanent"}
 	want["Fanfare-Deliveries"] = []string{"2"}
 	want["Fanfare-First-Error"] = []string{"connection refused"}

@@ -1,15 +1,32 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/format"
 )
 
 // ErrNotKept reports that a stream has no message of that sequence number.
 var ErrNotKept = errors.New("broker: no such message")
+
+// checkKept reports a message of DEAD_LETTERS or QUARANTINE that a newer fanfare put
+// there.
+func checkKept(stream string, sequence uint64, version string) error {
+	number, err := strconv.Atoi(cmp.Or(version, "0"))
+	if err == nil {
+		err = format.Check(number, keptVersion)
+	}
+	if err != nil {
+		return fmt.Errorf("broker: %d in %s: %w", sequence, stream, err)
+	}
+	return nil
+}
 
 // keeper looks up a stream.
 func (b *Broker) keeper(ctx context.Context, name string) (jetstream.Stream, error) {

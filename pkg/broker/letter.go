@@ -32,8 +32,12 @@ type DeadLetter struct {
 	Body         []byte            // the request body, byte for byte
 }
 
-// newDeadLetter reads a message of DEAD_LETTERS.
-func newDeadLetter(msg *jetstream.RawStreamMsg) DeadLetter {
+// newDeadLetter reads a message of DEAD_LETTERS. The error wraps [format.ErrNewer] for
+// one of a newer fanfare, which must not be taken for something that it is not.
+func newDeadLetter(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
+	if err := checkKept(StreamDeadLetters, msg.Sequence, msg.Header.Get(headerVersion)); err != nil {
+		return DeadLetter{}, err
+	}
 	header := make(map[string]string, len(msg.Header))
 	for name := range msg.Header {
 		if !strings.HasPrefix(name, "Nats-") {
@@ -68,7 +72,7 @@ func newDeadLetter(msg *jetstream.RawStreamMsg) DeadLetter {
 		RedeliveryOf: number(headerRedeliveryOf),
 		Header:       header,
 		Body:         msg.Data,
-	}
+	}, nil
 }
 
 // DeadLetters calls show for each dead letter of a type, or of every type if t is
@@ -79,7 +83,13 @@ func (b *Broker) DeadLetters(ctx context.Context, t callback.Type, show func(Dea
 	if t != "" {
 		filter = deadLetterOf(t)
 	}
-	return b.walk(ctx, StreamDeadLetters, filter, func(msg *jetstream.RawStreamMsg) error { return show(newDeadLetter(msg)) })
+	return b.walk(ctx, StreamDeadLetters, filter, func(msg *jetstream.RawStreamMsg) error {
+		letter, err := newDeadLetter(msg)
+		if err != nil {
+			return err
+		}
+		return show(letter)
+	})
 }
 
 // FromDeadLetters returns the dead letter of that sequence number, or an
@@ -89,7 +99,7 @@ func (b *Broker) FromDeadLetters(ctx context.Context, sequence uint64) (DeadLett
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	return newDeadLetter(msg), nil
+	return newDeadLetter(msg)
 }
 
 // DropFromDeadLetters deletes the dead letter of that sequence number; if there is

@@ -64,7 +64,7 @@ func TestDeadLetterReadsAsItWasWritten(t *testing.T) {
 	names := slices.Sorted(maps.Keys(letter.Header))
 	if want := []string{
 		"Fanfare-Deliveries", "Fanfare-Died", "Fanfare-First-Error", "Fanfare-First-Failed", "Fanfare-Last-Error",
-		"Fanfare-Reason", "Fanfare-Received", "Fanfare-Subject", "ce-code", "ce-datacontenttype", "ce-id", "ce-source", "ce-specversion",
+		"Fanfare-Reason", "Fanfare-Received", "Fanfare-Subject", "Fanfare-Version", "ce-code", "ce-datacontenttype", "ce-id", "ce-source", "ce-specversion",
 		"ce-stage", "ce-subject", "ce-time", "ce-type",
 	}; !slices.Equal(names, want) || letter.Header["ce-id"] != cb.MessageID() {
 		t.Errorf("headers %v, want %v", letter.Header, want)

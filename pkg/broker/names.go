@@ -60,6 +60,7 @@ const (
 	headerStage       = "ce-stage"
 	headerCode        = "ce-code"
 
+	headerVersion      = "Fanfare-Version"
 	headerReason       = "Fanfare-Reason"
 	headerReceived     = "Fanfare-Received"
 	headerDeliveries   = "Fanfare-Deliveries"
@@ -70,6 +71,11 @@ const (
 	headerOrigin       = "Fanfare-Subject"
 	headerRedeliveryOf = "Fanfare-Redelivery-Of"
 )
+
+// keptVersion is that of the format of dead letters' and quarantined requests'
+// headers, as they state it. One that means something else, or whose lack does,
+// makes another.
+const keptVersion = 1
 
 // Bounds that the provisioned objects have.
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ func (b *Broker) Quarantine(ctx context.Context, q Quarantined) error {
 	for name, value := range q.Header {
 		msg.Header[name] = []string{headerText(value)}
 	}
+	msg.Header[headerVersion] = []string{strconv.Itoa(keptVersion)}
 	msg.Header[headerReason] = []string{q.Reason}
 	msg.Header[headerReceived] = []string{timestamp(q.Received)}
 	_, _, err := b.publish(ctx, msg, q.messageID(), StreamQuarantine)
@@ -51,11 +53,15 @@ func (b *Broker) FromQuarantine(ctx context.Context, sequence uint64) (Quarantin
 	if err != nil {
 		return Quarantined{}, err
 	}
-	return NewQuarantined(newMessage(msg.Subject, msg.Sequence, msg.Time, msg.Header, msg.Data)), nil
+	return NewQuarantined(newMessage(msg.Subject, msg.Sequence, msg.Time, msg.Header, msg.Data))
 }
 
-// NewQuarantined reads a message of QUARANTINE.
-func NewQuarantined(m Message) Quarantined {
+// NewQuarantined reads a message of QUARANTINE. The error wraps [format.ErrNewer] for
+// one of a newer fanfare.
+func NewQuarantined(m Message) (Quarantined, error) {
+	if err := checkKept(StreamQuarantine, m.Sequence, m.Header[headerVersion]); err != nil {
+		return Quarantined{}, err
+	}
 	received, err := time.Parse(time.RFC3339Nano, m.Header[headerReceived])
 	if err != nil {
 		received = m.Stored
@@ -66,7 +72,7 @@ func NewQuarantined(m Message) Quarantined {
 		Received: received,
 		Header:   m.Header,
 		Body:     m.Body,
-	}
+	}, nil
 }
 
 // DropFromQuarantine deletes the quarantined request of that sequence number; if

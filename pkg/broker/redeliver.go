@@ -39,7 +39,10 @@ func (b *Broker) Redeliver(ctx context.Context, sequence uint64) (DeadLetter, er
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	letter := newDeadLetter(msg)
+	letter, err := newDeadLetter(msg)
+	if err != nil {
+		return letter, err
+	}
 	again, err := redelivery(letter)
 	if err != nil {
 		return letter, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
@@ -30,11 +29,16 @@ func (r *Results) Get(ctx context.Context, t callback.Type, id callback.TaskID) 
 	return doc, err == nil, err
 }
 
-func decodeResult(key string, value []byte) (doc result.Document, err error) {
-	if err := json.Unmarshal(value, &doc); err != nil {
-		return doc, fmt.Errorf("broker: decode result %s: %w", key, err)
+func decodeResult(key string, value []byte) (result.Document, error) {
+	doc, err := result.Decode(value)
+	return doc, ofResult(key, err)
+}
+
+func ofResult(key string, err error) error {
+	if err != nil {
+		return fmt.Errorf("broker: result %s: %w", key, err)
 	}
-	return doc, nil
+	return nil
 }
 
 // Stated is a state that a result was in.
@@ -87,9 +91,9 @@ func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error
 	err := r.change(ctx, key, func(value []byte) ([]byte, error) {
 		merged = Merged{After: doc, Changed: true}
 		if value != nil {
-			before, err := decodeResult(key, value)
+			before, err := result.DecodeAll(value)
 			if err != nil {
-				return nil, err
+				return nil, ofResult(key, err)
 			}
 			merged.Before = before
 			merged.After, merged.Changed = result.Merge(before, doc)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
@@ -232,11 +231,11 @@ func (d *Delivery) Result() (doc result.Document, found bool, err error) {
 	if h := d.msg.Headers(); h.Get(headerOperation) != "" || h.Get(headerMarker) != "" {
 		return doc, false, nil
 	}
-	if err := json.Unmarshal(d.Body, &doc); err != nil {
-		return result.Document{}, false, fmt.Errorf("broker: decode result %s: %w", d.ResultKey(), err)
+	if doc, err = decodeResult(d.ResultKey(), d.Body); err != nil {
+		return doc, false, err
 	}
 	if callback.Key(doc.Type, doc.TaskID, ".") != d.ResultKey() {
-		return result.Document{}, false, fmt.Errorf("broker: decode result %s: it states another task", d.ResultKey())
+		return result.Document{}, false, fmt.Errorf("broker: result %s: it states another task", d.ResultKey())
 	}
 	return doc, true, nil
 }

@@ -98,8 +98,8 @@ func (l *Ledger) Change(ctx context.Context, t callback.Type, id callback.TaskID
 		var before ledger.Entry
 		if value != nil {
 			var err error
-			if before, err = decodeEntry(key, value); err != nil {
-				return nil, err
+			if before, err = ledger.DecodeAll(value); err != nil {
+				return nil, ofTask(key, err)
 			}
 		}
 		after, changed := next(before, value != nil)
@@ -115,10 +115,14 @@ func (l *Ledger) Change(ctx context.Context, t callback.Type, id callback.TaskID
 
 func decodeEntry(key string, value []byte) (ledger.Entry, error) {
 	e, err := ledger.Decode(value)
+	return e, ofTask(key, err)
+}
+
+func ofTask(key string, err error) error {
 	if err != nil {
-		return ledger.Entry{}, fmt.Errorf("broker: state of task %s: %w", key, err)
+		return fmt.Errorf("broker: state of task %s: %w", key, err)
 	}
-	return e, nil
+	return nil
 }
 
 // Watch calls show for every entry, and then for each that changes, until ctx ends or

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
@@ -224,8 +223,8 @@ func (v *verifier) manifest(ctx context.Context, folder string) (doc result.Docu
 	case err != nil:
 		return doc, err, nil
 	}
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return result.Document{}, fmt.Errorf("no result: %w", err), nil
+	if doc, err = result.Decode(body); err != nil {
+		return doc, err, nil
 	}
 	if of := path.Dir(doc.Key(media.ManifestName)); of != folder {
 		return result.Document{}, fmt.Errorf("the result of %.200q", of), nil

@@ -54,7 +54,7 @@ func natsRoles(types []callback.Type) []string {
 	for _, t := range types {
 		roles = append(roles, "consumer-"+string(t))
 	}
-	return append(roles, "reconciler", "subscriber", "operator", "provisioner")
+	return append(roles, "reconciler", "subscriber", "operator", "provisioner", "backup")
 }
 
 // makeDir makes the directory, for its owner alone. One that is there may be looked

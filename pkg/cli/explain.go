@@ -132,7 +132,10 @@ func (s *story) duplicates(ctx context.Context, contract *callback.Contract) err
 
 func (s *story) quarantined(ctx context.Context, contract *callback.Contract) error {
 	return s.broker.Read(ctx, "quarantine."+string(contract.Type), func(m broker.Message) error {
-		q := broker.NewQuarantined(m)
+		q, err := broker.NewQuarantined(m)
+		if err != nil {
+			return err
+		}
 		if identified, err := contract.Identify(q.Body); err != nil || identified.TaskID != s.id {
 			return nil //nolint:nilerr // a body that says nothing readable of its task is of none
 		}

@@ -38,10 +38,11 @@ func (c Chosen) each(ctx context.Context, b *broker.Broker, do func(sequence uin
 		filter = "quarantine." + string(t)
 	}
 	return b.Read(ctx, filter, func(m broker.Message) error {
-		if q := broker.NewQuarantined(m); c.Reason == "" || c.Reason == q.Reason {
-			return do(m.Sequence, q)
+		q, err := broker.NewQuarantined(m)
+		if err != nil || c.Reason != "" && c.Reason != q.Reason {
+			return err
 		}
-		return nil
+		return do(m.Sequence, q)
 	})
 }
 

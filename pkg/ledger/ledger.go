@@ -16,7 +16,12 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 )
+
+// Version is that of the formats of announcements and of entries. A member less, or
+// one that means something else, makes another; of an announcement, also one more.
+const Version = 1
 
 // Bounds of an announcement.
 const (
@@ -29,16 +34,21 @@ const (
 // Announcement says that a task was submitted; its published form is
 // schemas/task.json.
 type Announcement struct {
+	Version     int             `json:"version,omitzero"` // of this format; 0: the first
 	TaskID      callback.TaskID `json:"task_id"`
 	SubmittedAt time.Time       `json:"submitted_at"`
 	Provider    string          `json:"provider,omitempty"` // host it was submitted to, such as api.kie.ai; "": whichever is polled
 	Deadline    time.Time       `json:"deadline,omitzero"`  // when an answer is of no use any more; zero: as the reconciler gives up
 }
 
-// ParseAnnouncement reads one strictly. now is when it was stored.
+// ParseAnnouncement reads one strictly. now is when it was stored. The error wraps
+// [format.ErrNewer] for one that a newer fanfare can read.
 func ParseAnnouncement(body []byte, now time.Time) (Announcement, error) {
 	if len(body) > maxAnnouncementBytes {
 		return Announcement{}, fmt.Errorf("ledger: announcement of %d bytes: want at most %d", len(body), maxAnnouncementBytes)
+	}
+	if err := format.CheckJSON(body, Version); err != nil {
+		return Announcement{}, fmt.Errorf("ledger: announcement: %w", err)
 	}
 	var a Announcement
 	if err := json.Unmarshal(body, &a, json.RejectUnknownMembers(true)); err != nil {
@@ -69,6 +79,7 @@ func (a Announcement) Validate(now time.Time) error {
 
 // Encode returns the announcement as it is published.
 func (a Announcement) Encode() ([]byte, error) {
+	a.Version = Version
 	a.SubmittedAt = a.SubmittedAt.UTC()
 	if !a.Deadline.IsZero() {
 		a.Deadline = a.Deadline.UTC()
@@ -110,6 +121,7 @@ type Event struct {
 // Entry is what the ledger knows of one task; its published form is
 // schemas/task-state.json.
 type Entry struct {
+	Version     int             `json:"version"` // of this format
 	Type        callback.Type   `json:"type"`
 	TaskID      callback.TaskID `json:"task_id"`
 	State       State           `json:"state"`
@@ -128,6 +140,7 @@ type Entry struct {
 // deadline, or giveUp after its submission.
 func New(t callback.Type, a Announcement, now time.Time, wait, giveUp time.Duration) Entry {
 	e := Entry{
+		Version:     Version,
 		Type:        t,
 		TaskID:      a.TaskID,
 		State:       Expected,
@@ -226,10 +239,18 @@ func (e Entry) Encode() ([]byte, error) {
 	return encoded, nil
 }
 
-// Decode reads an entry that [Entry.Encode] wrote.
-func Decode(value []byte) (e Entry, err error) {
-	if err := json.Unmarshal(value, &e); err != nil {
+// Decode reads an entry that [Entry.Encode] wrote; one without a version has the
+// first. The error wraps [format.ErrNewer] for one that only a newer fanfare can read.
+func Decode(value []byte) (Entry, error) { return decode(value, format.Read) }
+
+// DecodeAll is Decode for an entry that is to be written again: it also refuses one of
+// which something would be lost.
+func DecodeAll(value []byte) (Entry, error) { return decode(value, format.ReadAll) }
+
+func decode(value []byte, read func([]byte, int, any) error) (e Entry, err error) {
+	if err := read(value, Version, &e); err != nil {
 		return Entry{}, fmt.Errorf("ledger: decode entry: %w", err)
 	}
+	e.Version = Version
 	return e, nil
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// ErrNewer reports a data directory that a newer release laid out.
+var ErrNewer = errors.New("natsd: data directory is of a newer release")
+
 // ErrLocked reports that another process uses the data directory.
 var ErrLocked = errors.New("natsd: data directory is in use by another process")
 
@@ -66,6 +69,9 @@ func Start(o Options) (*Server, error) {
 }
 
 func (s *Server) start(o Options) error {
+	if err := checkVersion(o.Dir); err != nil {
+		return err
+	}
 	var err error
 	if s.storeMaxBytes, err = storeMaxBytes(o.Dir, o.StoreMaxBytes); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/format"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 )
@@ -91,6 +92,9 @@ func (r *Reconciler) lookAfter(ctx context.Context, d *broker.Delivery) (again t
 // A task that was submitted to another provider is not ours.
 func (r *Reconciler) enter(ctx context.Context, d *broker.Delivery) (t task, ours bool, err error) {
 	a, err := ledger.ParseAnnouncement(d.Body, d.Stored)
+	if errors.Is(err, format.ErrNewer) {
+		return t, false, err // which a newer process can read, once there is one
+	}
 	if err != nil {
 		return t, false, fmt.Errorf("%w: %w", errNoTask, err)
 	}

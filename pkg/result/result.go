@@ -19,7 +19,12 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 )
+
+// Version is that of the format of documents. A member less, or one that means
+// something else, makes another.
+const Version = 1
 
 // linkLife is how long the provider keeps its files: 14 days by the shorter of
 // its own statements (docs.kie.ai/suno-api, "files are retained for 14 days").
@@ -31,6 +36,7 @@ const maxMessageBytes = 1024
 // Document is what is known of one task, the same shape for all types; its
 // published form is schemas/result.json.
 type Document struct {
+	Version   int             `json:"version"` // of this format
 	Type      callback.Type   `json:"type"`
 	TaskID    callback.TaskID `json:"task_id"`
 	Stage     callback.Stage  `json:"stage"`   // of the callback that the document states
@@ -81,6 +87,7 @@ type Conflict struct {
 // names and URLs of its files, none of them archived yet; it may be empty.
 func New(cb callback.Callback, media []Media) Document {
 	d := Document{
+		Version: Version,
 		Type:    cb.Type,
 		TaskID:  cb.TaskID,
 		Stage:   cb.Stage,
@@ -108,6 +115,7 @@ func New(cb callback.Callback, media []Media) Document {
 // nothing could be learned until now. Its code is 0, which the provider did not send.
 func Unreported(t callback.Type, id callback.TaskID, submitted, now time.Time) Document {
 	d := Document{
+		Version: Version,
 		Type:    t,
 		TaskID:  id,
 		Stage:   callback.Error,
@@ -156,6 +164,22 @@ func (d Document) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("result: encode %s/%s: %w", d.Type, d.TaskID, err)
 	}
 	return encoded, nil
+}
+
+// Decode reads a document that was stored; one without a version has the first. The
+// error wraps [format.ErrNewer] for one that only a newer fanfare can read.
+func Decode(stored []byte) (Document, error) { return decode(stored, format.Read) }
+
+// DecodeAll is Decode for a document that is to be written again: it also refuses one
+// of which something would be lost.
+func DecodeAll(stored []byte) (Document, error) { return decode(stored, format.ReadAll) }
+
+func decode(stored []byte, read func([]byte, int, any) error) (d Document, err error) {
+	if err := read(stored, Version, &d); err != nil {
+		return Document{}, fmt.Errorf("result: decode document: %w", err)
+	}
+	d.Version = Version
+	return d, nil
 }
 
 // Key is where the archive keeps the task's file of that name:

@@ -278,3 +278,23 @@ func TestDeletedResultSaysNothing(t *testing.T) {
 		t.Errorf("logged:\n%s", text)
 	}
 }
+
+// What a newer fanfare wrote waits until this service is upgraded.
+func TestResultOfANewerFormatIsNotEnded(t *testing.T) {
+	t.Parallel()
+	b, js := provisioned(t)
+	if _, err := js.Publish(t.Context(), "$KV.RESULTS.wav.t", []byte(`{"version":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	log, said := logger()
+	results(t, subscribe.Options{Broker: b, Logger: log}, "wav", func(context.Context, result.Document) error {
+		t.Error("it was shown")
+		return nil
+	})
+	eventually(t, "it is put off", func() bool {
+		return strings.Contains(said.String(), `"verdict":"retry"`) && strings.Contains(said.String(), "newer than this fanfare knows")
+	})
+	if floor := info(t, js, "KV_RESULTS", "billing_wav").AckFloor.Stream; floor != 0 {
+		t.Errorf("the service is done with %d", floor)
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/format"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 )
@@ -155,6 +156,9 @@ func (s *Subscriber) Results(ctx context.Context, t callback.Type, handle func(c
 	}
 	return s.run(ctx, broker.SubscriptionOptions{Type: t, Results: true}, func(ctx context.Context, d *broker.Delivery) error {
 		doc, found, err := d.Result()
+		if errors.Is(err, format.ErrNewer) {
+			return fmt.Errorf("subscribe: %w", err)
+		}
 		if err != nil {
 			return unreadable(err)
 		}
