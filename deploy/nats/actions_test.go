@@ -10,7 +10,7 @@ import (
 const (
 	consumers  = "consumer-music consumer-video consumer-wav consumer-cover"
 	publishers = "gateway reconciler operator"
-	lookers    = "gateway reconciler operator provisioner " + consumers
+	lookers    = "gateway reconciler operator provisioner backup " + consumers
 )
 
 // actions are all that is tried, in that order.
@@ -121,11 +121,15 @@ func ofServices() []action {
 func ofStreams(config string) []action {
 	all := []action{
 		{"look up the account", ask, "$JS.API.INFO", "", "provisioner"},
-		{"list the streams", ask, "$JS.API.STREAM.LIST", "{}", ""},
+		{"list the streams", ask, "$JS.API.STREAM.LIST", "{}", "backup"},
+		{"list the streams' names", ask, "$JS.API.STREAM.NAMES", "{}", "provisioner"},
 		{"create a stream that is there", ask, "$JS.API.STREAM.CREATE.CALLBACKS", config, "provisioner"},
 		{"create another stream", ask, "$JS.API.STREAM.CREATE.OTHER", `{"name":"OTHER"}`, ""},
 		{"update a stream", ask, "$JS.API.STREAM.UPDATE.CALLBACKS", config, "provisioner"},
-		{"restore a stream", ask, "$JS.API.STREAM.RESTORE.CALLBACKS", "{}", ""},
+		{"restore another stream", ask, "$JS.API.STREAM.RESTORE.OTHER", "{}", ""},
+		{"send what is restored", tell, "$JS.SNAPSHOT.RESTORE.CALLBACKS.a", "", "provisioner"},
+		{"snapshot another stream", ask, "$JS.API.STREAM.SNAPSHOT.OTHER", "{}", ""},
+		{"acknowledge what a snapshot sends", tell, "$JS.SNAPSHOT.ACK.CALLBACKS.a", "", "backup"},
 	}
 	for _, stream := range []string{"CALLBACKS", "QUARANTINE", "DEAD_LETTERS", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
 		look, drop := lookers, ""
@@ -139,7 +143,8 @@ func ofStreams(config string) []action {
 			action{"look up " + stream, ask, "$JS.API.STREAM.INFO." + stream, "", look},
 			action{"delete a message of " + stream, ask, "$JS.API.STREAM.MSG.DELETE." + stream, `{"seq":1}`, drop},
 			action{"purge " + stream, ask, "$JS.API.STREAM.PURGE." + stream, "{}", ""},
-			action{"snapshot " + stream, ask, "$JS.API.STREAM.SNAPSHOT." + stream, "{}", ""},
+			action{"snapshot " + stream, tell, "$JS.API.STREAM.SNAPSHOT." + stream, "{}", "backup"},
+			action{"restore " + stream, tell, "$JS.API.STREAM.RESTORE." + stream, "{}", "provisioner"},
 			action{"delete " + stream, ask, "$JS.API.STREAM.DELETE." + stream, "", ""})
 	}
 	return all

@@ -20,6 +20,7 @@ const patience = 90 * time.Second
 // process is a program that runs until the test ends.
 type process struct {
 	name string
+	stop func() // ends it, and waits until it has
 
 	mu     sync.Mutex
 	output bytes.Buffer
@@ -51,9 +52,12 @@ func start(t *testing.T, path string, args ...string) *process {
 		cancel()
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		_ = command.Wait()
+	})
+	t.Cleanup(func() {
+		p.stop()
 		if t.Failed() {
 			t.Logf("%s: the last of its output:\n%s", p.name, tail(p.text()))
 		}

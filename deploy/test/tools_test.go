@@ -25,7 +25,7 @@ const tags = "remove_all_sd,enable_dns_sd"
 type tools struct {
 	dir string
 
-	promtool, prometheus, fanfare func() (string, error)
+	promtool, prometheus, fanfare, nats, natsServer func() (string, error)
 }
 
 func newTools(dir string) *tools {
@@ -33,6 +33,8 @@ func newTools(dir string) *tools {
 	t.promtool = t.built("promtool", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/promtool")
 	t.prometheus = t.built("prometheus", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/prometheus")
 	t.fanfare = t.built("fanfare", root, ".")
+	t.nats = t.built("nats", root, "-modfile=.ci/nats/go.mod", "github.com/nats-io/natscli/nats")
+	t.natsServer = t.built("nats-server", root, "github.com/nats-io/nats-server/v2")
 	return t
 }
 
