@@ -105,6 +105,36 @@ func TestSecretsAreMadeForEveryProcessAndForNobodyElse(t *testing.T) {
 	}
 }
 
+// TestFilesThatSettingsNameAreMounted looks for them among what the README's commands
+// make.
+func TestFilesThatSettingsNameAreMounted(t *testing.T) {
+	t.Parallel()
+	made := makeSecrets(t)
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				for _, env := range w.container().Env {
+					if strings.HasSuffix(env.Name, "_FILE") && !w.has(made, env.Value) {
+						t.Errorf("%s: %s is %s, which no Secret of the README's puts there", w.name, env.Name, env.Value)
+					}
+				}
+			}
+		})
+	}
+}
+
+// has says whether a path is that of a Secret's file.
+func (w *workload) has(made secrets, path string) bool {
+	for _, file := range w.files() {
+		if key, below := strings.CutPrefix(path, file.path+"/"); below && file.secret != "" {
+			_, ok := made.file(file.secret, key)
+			return ok
+		}
+	}
+	return false
+}
+
 // TestSecretsThatAreTheOperatorsAreNamed looks for the other Secrets that are referred
 // to.
 func TestSecretsThatAreTheOperatorsAreNamed(t *testing.T) {

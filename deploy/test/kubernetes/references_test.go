@@ -292,7 +292,7 @@ func TestAnyServerMayBeAwayAndNoMore(t *testing.T) {
 			servers := c.workload("nats").replicas
 			budget, ok := named[*policyv1.PodDisruptionBudget](c, "nats")
 			if !ok || servers == nil || *servers != 3 || budget.Spec.MinAvailable.IntVal != 2 {
-				t.Errorf("%v servers: %v", servers, budget)
+				t.Errorf("of the servers more or fewer than one of three may be away")
 			}
 			if got := c.workload("provision").env("FANFARE_REPLICAS"); got != "3" {
 				t.Errorf("streams are stored %s times", got)
