@@ -1,7 +1,7 @@
 TOOL := go tool -modfile=.ci/tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench fuzz kills cluster cover vuln ci run demo
+.PHONY: help build test race lint fmt bench fuzz kills cluster cover vuln sbom ci run demo
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -38,6 +38,9 @@ cover: ## how much of the code the tests reach
 
 vuln: ## known vulnerabilities in what is imported
 	$(TOOL) govulncheck ./...
+
+sbom: ## what the binary is made of, fanfare.cdx.json, in the form of CycloneDX
+	CGO_ENABLED=0 $(TOOL) cyclonedx-gomod app -json -licenses -std -output fanfare.cdx.json .
 
 ci: ## the gate, as it runs for every change
 	.ci/run

@@ -48,6 +48,7 @@ func TestDevSecretsAreMadeOnce(t *testing.T) {
 	for _, name := range []string{
 		"ca.pem", "ca-key.pem", "server.pem", "server-key.pem", "roles.conf", "url-token", "hmac-key", "gateway.nk", "consumer-music.nk",
 		"consumer-video.nk", "consumer-wav.nk", "consumer-cover.nk", "reconciler.nk", "subscriber.nk", "operator.nk", "provisioner.nk",
+		"backup.nk",
 	} {
 		if first[name] == "" {
 			t.Errorf("there is no %s", name)
@@ -58,7 +59,7 @@ func TestDevSecretsAreMadeOnce(t *testing.T) {
 			t.Errorf("roles.conf holds %s", name)
 		}
 	}
-	if strings.Count(first["roles.conf"], "_NKEY: U") != 9 {
+	if strings.Count(first["roles.conf"], "_NKEY: U") != 10 {
 		t.Errorf("roles.conf: %s", first["roles.conf"])
 	}
 	if again := devSecrets(t, dir); !sameFiles(first, again) {
