@@ -43,7 +43,7 @@ func allTests(t *testing.T) string {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		code, err := os.ReadFile(path) //nolint:gosec // of this module
+		code, err := os.ReadFile(path)
 		all.Write(code)
 		return err
 	})
