@@ -30,8 +30,8 @@ fuzz: ## every fuzz target for ten seconds
 kills: ## a consumer killed fifty times at each point of its work
 	FANFARE_TEST_KILLS=50 go test -count=1 -timeout 30m -run TestKilledConsumer ./pkg/cli
 
-cluster: ## a cluster that loses its leaders and its nodes, twenty times
-	FANFARE_TEST_ROUNDS=20 go test -count=1 -timeout 60m -run TestCluster ./pkg/cli
+cluster: ## a cluster that loses its leaders and its nodes, or is upgraded, twenty times
+	FANFARE_TEST_ROUNDS=20 go test -count=1 -timeout 60m -run 'TestCluster|TestUpgrade' ./pkg/cli
 
 cover: ## how much of the code the tests reach
 	go test -coverpkg=./... -coverprofile=cover.prof ./... && go tool cover -func=cover.prof | tail -n 1

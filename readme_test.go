@@ -114,8 +114,17 @@ func TestEveryLanguageOfTheReadmeSubscribesDurably(t *testing.T) {
 	t.Parallel()
 	for language, words := range map[string][]string{
 		"go":     {`"CALLBACKS"`, "Durable:", "AckExplicitPolicy", ".Ack()"},
-		"python": {`"CALLBACKS"`, "durable=", "await msg.ack()"},
-		"js":     {`"CALLBACKS"`, "durable_name:", "AckPolicy.Explicit", "msg.ack()"},
+		"python": {
+			`"CALLBACKS"`, "durable=", "await msg.ack()",
+			// As nats-py documents them.
+			"await nats.connect(", "nc.jetstream()", "await js.pull_subscribe(", "await subscription.fetch(", "except nats.errors.TimeoutError:",
+		},
+		"js": {
+			`"CALLBACKS"`, "durable_name:", "AckPolicy.Explicit", "msg.ack()",
+			// As nats.js documents them.
+			`from "@nats-io/transport-node"`, `from "@nats-io/jetstream"`, "await jetstreamManager(nc)", "manager.consumers.add(", "jetstream(nc).consumers.get(",
+			"of await consumer.consume()", "msg.string()",
+		},
 	} {
 		code := strings.Join(snippets(t, "README.md", language), "")
 		for _, word := range words {

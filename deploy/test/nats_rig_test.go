@@ -129,7 +129,8 @@ func readmeLines(t *testing.T, heading, prefix string) (lines []string) {
 	}
 	level, _, _ := strings.Cut(heading, " ")
 	section = regexp.MustCompile(`(?m)^#{1,`+string(rune('0'+len(level)))+`} `).Split(section, 2)[0]
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(section, -1) {
+	const fence = "^```"
+	for _, block := range regexp.MustCompile("(?ms)"+fence+"sh\n(.*?)"+fence+"$").FindAllStringSubmatch(section, -1) {
 		for line := range strings.Lines(block[1]) {
 			if strings.HasPrefix(line, prefix) {
 				lines = append(lines, strings.TrimSpace(line))

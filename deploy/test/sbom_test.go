@@ -20,7 +20,7 @@ func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "fanfare.cdx.json")
 	recipe := regexp.MustCompile(`(?m)^\tCGO_ENABLED=0 \$\(TOOL\) (cyclonedx-gomod .*)$`).FindSubmatch(read(t, root+"/Makefile"))
-	if recipe == nil || !strings.Contains(string(recipe[1]), "-output fanfare.cdx.json") {
+	if len(recipe) != 2 || !strings.Contains(string(recipe[1]), "-output fanfare.cdx.json") {
 		t.Fatal("the Makefile does not say how to make an SBOM")
 	}
 	args := strings.Fields(strings.Replace(string(recipe[1]), "fanfare.cdx.json", file, 1))
