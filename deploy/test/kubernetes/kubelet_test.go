@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -280,17 +281,22 @@ func await(t *testing.T, what string, happened func() bool) {
 	}
 }
 
-// freePort returns a port that nobody listens on.
+// ports counts the ports that were handed out, so that none is handed out twice.
+var ports atomic.Int64 //nolint:gochecknoglobals // tests run in parallel on one machine's ports
+
+// freePort returns a port of loopback on which nobody listens, below those that systems
+// give to outgoing connections.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 10_000, 22_000
+	for range count {
+		port := fmt.Sprint(int64(first) + (int64(os.Getpid())*31+ports.Add(1))%count)
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
