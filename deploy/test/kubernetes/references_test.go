@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -100,44 +101,52 @@ func TestWhatPodsReferToIsThere(t *testing.T) {
 		t.Run(c.overlay, func(t *testing.T) {
 			t.Parallel()
 			for _, w := range c.workloads {
-				mounts := make(map[string]bool)
-				for _, mount := range w.container().VolumeMounts {
-					mounts[mount.Name] = true
-				}
-				provided := make(map[string]bool)
-				for _, volume := range w.pod.Spec.Volumes {
-					provided[volume.Name] = true
-				}
-				for _, claim := range w.claims {
-					provided[claim.Name] = true
-				}
-				if len(mounts) != len(provided) {
-					t.Errorf("%s has volumes %v and mounts %v", w.name, provided, mounts)
-				}
-				found := 0
-				for _, file := range w.files() {
-					found++
-					if file.configMap != "" {
-						if _, ok := named[*corev1.ConfigMap](c, file.configMap); !ok {
-							t.Errorf("%s mounts ConfigMap %s, which is not there", w.name, file.configMap)
-						}
-					}
-					if _, ok := named[*corev1.PersistentVolumeClaim](c, file.claim); file.claim != "" && w.claims == nil && !ok {
-						t.Errorf("%s mounts the claim %s, which is not there", w.name, file.claim)
-					}
-				}
-				if found < len(mounts) {
-					t.Errorf("%s mounts what these tests do not know", w.name)
-				}
+				checkVolumes(t, c, w)
 				for _, from := range w.container().EnvFrom {
 					if from.ConfigMapRef != nil {
-						if _, ok := named[*corev1.ConfigMap](c, from.ConfigMapRef.Name); !ok {
-							t.Errorf("%s has settings of ConfigMap %s, which is not there", w.name, from.ConfigMapRef.Name)
-						}
+						c.wantConfigMap(t, w, from.ConfigMapRef.Name)
 					}
 				}
 			}
 		})
+	}
+}
+
+// checkVolumes wants each volume to be mounted, each mount to have a volume, and what
+// is in them to be there.
+func checkVolumes(t *testing.T, c *cluster, w *workload) {
+	t.Helper()
+	provided, mounts := make(map[string]bool), make(map[string]bool)
+	for _, volume := range w.pod.Spec.Volumes {
+		provided[volume.Name] = true
+	}
+	for _, claim := range w.claims {
+		provided[claim.Name] = true
+	}
+	for _, mount := range w.container().VolumeMounts {
+		mounts[mount.Name] = true
+	}
+	if !maps.Equal(mounts, provided) {
+		t.Errorf("%s has volumes %v and mounts %v", w.name, provided, mounts)
+	}
+	files := w.files()
+	if len(files) < len(mounts) {
+		t.Errorf("%s mounts what these tests do not know", w.name)
+	}
+	for _, file := range files {
+		if file.configMap != "" {
+			c.wantConfigMap(t, w, file.configMap)
+		}
+		if _, ok := named[*corev1.PersistentVolumeClaim](c, file.claim); file.claim != "" && w.claims == nil && !ok {
+			t.Errorf("%s mounts the claim %s, which is not there", w.name, file.claim)
+		}
+	}
+}
+
+func (c *cluster) wantConfigMap(t *testing.T, w *workload, name string) {
+	t.Helper()
+	if _, ok := named[*corev1.ConfigMap](c, name); !ok {
+		t.Errorf("%s refers to ConfigMap %s, which is not there", w.name, name)
 	}
 }
 
@@ -217,9 +226,40 @@ func problem(portName string) string {
 	return strings.Join(validation.IsValidPortName(portName), "; ")
 }
 
-// TestPodsAreLookedAfter wants probes whose ports are there, bounds, and time enough
-// for the end.
+// TestPodsAreLookedAfter wants bounds, and probes that ask where somebody answers.
 func TestPodsAreLookedAfter(t *testing.T) {
+	t.Parallel()
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			for _, w := range c.workloads {
+				r := w.container().Resources
+				if r.Requests.Cpu().IsZero() || r.Requests.Memory().IsZero() || r.Limits.Memory().IsZero() {
+					t.Errorf("%s: no request of CPU and memory, or memory without a limit", w.name)
+				}
+				if w.kind != "Job" {
+					checkProbe(t, w, "liveness", w.container().LivenessProbe)
+					checkProbe(t, w, "readiness", w.container().ReadinessProbe)
+				}
+			}
+		})
+	}
+}
+
+func checkProbe(t *testing.T, w *workload, what string, probe *corev1.Probe) {
+	t.Helper()
+	switch {
+	case probe == nil:
+		t.Errorf("%s has no %s probe", w.name, what)
+	case probe.HTTPGet != nil:
+		if port, ok := w.port(probe.HTTPGet.Port); !ok || w.env("FANFARE_OPS_LISTEN") != fmt.Sprintf("0.0.0.0:%d", port) {
+			t.Errorf("%s: the %s probe asks port %s", w.name, what, probe.HTTPGet.Port.String())
+		}
+	}
+}
+
+// TestPodsHaveTimeToEnd holds what they are given against what they take.
+func TestPodsHaveTimeToEnd(t *testing.T) {
 	t.Parallel()
 	const (
 		answer   = 10 * time.Second // the longest that a request may take
@@ -229,25 +269,6 @@ func TestPodsAreLookedAfter(t *testing.T) {
 	for _, c := range clusters(t) {
 		t.Run(c.overlay, func(t *testing.T) {
 			t.Parallel()
-			for _, w := range c.workloads {
-				container := w.container()
-				if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
-					t.Errorf("%s: no request of CPU and memory, or memory without a limit", w.name)
-				}
-				if w.kind == "Job" {
-					continue
-				}
-				for what, probe := range map[string]*corev1.Probe{"liveness": container.LivenessProbe, "readiness": container.ReadinessProbe} {
-					switch {
-					case probe == nil:
-						t.Errorf("%s has no %s probe", w.name, what)
-					case probe.HTTPGet != nil:
-						if port, ok := w.port(probe.HTTPGet.Port); !ok || w.env("FANFARE_OPS_LISTEN") != fmt.Sprintf("0.0.0.0:%d", port) {
-							t.Errorf("%s: the %s probe asks port %s", w.name, what, probe.HTTPGet.Port.String())
-						}
-					}
-				}
-			}
 			gateway, broker := c.workload("gateway"), c.workload("nats")
 			pause := gateway.container().Lifecycle.PreStop.Sleep.Seconds
 			if grace(gateway) <= time.Duration(pause)*time.Second+answer {
@@ -260,7 +281,7 @@ func TestPodsAreLookedAfter(t *testing.T) {
 				w := c.workload("consumer-" + typ)
 				drain, err := time.ParseDuration(w.env("FANFARE_DRAIN"))
 				if err != nil || drain <= download || grace(w) <= drain {
-					t.Errorf("%s: %s to drain of %s to end (%v): want more than the %s of a download", w.name, drain, grace(w), err, download)
+					t.Errorf("%s: %s to drain, %s to end (%v): want more than the %s of a download", w.name, drain, grace(w), err, download)
 				}
 			}
 		})
