@@ -113,7 +113,7 @@ func TestGoCodeOfTheReadmeCompiles(t *testing.T) {
 func TestEveryLanguageOfTheReadmeSubscribesDurably(t *testing.T) {
 	t.Parallel()
 	for language, words := range map[string][]string{
-		"go":     {`"CALLBACKS"`, "Durable:", "AckExplicitPolicy", ".Ack()"},
+		"go": {`"CALLBACKS"`, "Durable:", "AckExplicitPolicy", ".Ack()"},
 		"python": {
 			`"CALLBACKS"`, "durable=", "await msg.ack()",
 			// As nats-py documents them.

@@ -129,8 +129,7 @@ func readmeLines(t *testing.T, heading, prefix string) (lines []string) {
 	}
 	level, _, _ := strings.Cut(heading, " ")
 	section = regexp.MustCompile(`(?m)^#{1,`+string(rune('0'+len(level)))+`} `).Split(section, 2)[0]
-	const fence = "^```"
-	for _, block := range regexp.MustCompile("(?ms)"+fence+"sh\n(.*?)"+fence+"$").FindAllStringSubmatch(section, -1) {
+	for _, block := range regexp.MustCompile("(?s)\n```sh\n(.*?\n)```\n").FindAllStringSubmatch(section, -1) {
 		for line := range strings.Lines(block[1]) {
 			if strings.HasPrefix(line, prefix) {
 				lines = append(lines, strings.TrimSpace(line))
