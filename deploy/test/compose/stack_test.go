@@ -11,6 +11,7 @@ import (
 )
 
 // TestStack brings the whole stack up, looks at it, and plays the provider against it: first in peace, then in trouble.
+// In the end every archived file is what its result says.
 func TestStack(t *testing.T) {
 	t.Parallel()
 	s := stack{newProject(t, "docker-compose.yml")}
@@ -22,6 +23,7 @@ func TestStack(t *testing.T) {
 	s.simulate(t, "--seed", "1", "--no-media-faults").ends(t)
 	s.troubled(t)
 	s.checkPrometheus(t, 9)
+	t.Log(s.compose(t, "run", "--rm", "--no-TTY", "operator", "archive", "verify"))
 }
 
 // stack is docker-compose.yml, brought up.
