@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +28,10 @@ import (
 // how fast it should. A message that was in a killed process's hand comes back
 // after the durable's ack wait of 60 s.
 const patience = 3 * time.Minute
+
+// atOnce is how many tests run at the same time, on a small machine too: most of what
+// they do is wait for other processes.
+const atOnce = 4
 
 // binaries are built once for all tests.
 type binaries struct{ dir string }
@@ -57,6 +64,9 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
 			return 1, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		return 1, err
 	}
 	return m.Run(), nil
 }
