@@ -19,13 +19,13 @@ import (
 func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "fanfare.cdx.json")
-	recipe := regexp.MustCompile(`(?m)^\tCGO_ENABLED=0 \$\(TOOL\) (cyclonedx-gomod .*)$`).FindSubmatch(read(t, root+"/Makefile"))
-	if len(recipe) != 2 || !strings.Contains(string(recipe[1]), "-output fanfare.cdx.json") {
+	recipe := regexp.MustCompile(`(?m)^\t\$\(TOOL\) (cyclonedx-gomod .*-version) \$\(VERSION\) -output fanfare\.cdx\.json fanfare$`).FindSubmatch(read(t, root+"/Makefile"))
+	if len(recipe) != 2 {
 		t.Fatal("the Makefile does not say how to make an SBOM")
 	}
-	args := strings.Fields(strings.Replace(string(recipe[1]), "fanfare.cdx.json", file, 1))
+	args := append(strings.Fields(string(recipe[1])), "v1.2.3", "-output", file, program(t, programs.fanfare))
 	command := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=.ci/tools/go.mod"}, args...)...)
-	command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	command.Dir = root
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -34,7 +34,8 @@ func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 	var sbom struct {
 		Metadata struct {
 			Component struct {
-				Name string `json:"name"`
+				Name    string `json:"name"`
+				Version string `json:"version"`
 			} `json:"component"`
 		} `json:"metadata"`
 		Components []struct {
@@ -49,8 +50,8 @@ func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 	if err := json.Unmarshal(read(t, file), &sbom); err != nil {
 		t.Fatal(err)
 	}
-	if name := sbom.Metadata.Component.Name; name != "fanfare" {
-		t.Errorf("it is of %q", name)
+	if of := sbom.Metadata.Component; of.Name != "fanfare" || of.Version != "v1.2.3" {
+		t.Errorf("it is of %s %s", of.Name, of.Version)
 	}
 	named := make(map[string]string)
 	for _, c := range sbom.Components {
