@@ -25,7 +25,7 @@ import (
 const (
 	brief    = time.Minute      // a question to the engine
 	patience = 5 * time.Minute  // containers to be up, or away
-	building = 15 * time.Minute // Compose, stand-ins or the image, the first time
+	building = 25 * time.Minute // Compose, stand-ins or the image, the first time
 )
 
 const root = "../../.."
