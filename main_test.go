@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,7 +82,7 @@ func TestCommandLinesOfComposeParse(t *testing.T) {
 				continue
 			}
 			checked++
-			line := append(service.Entrypoint, service.Command...)
+			line := slices.Concat(service.Entrypoint, service.Command)
 			if len(service.Entrypoint) > 0 {
 				line = line[1:] // the program itself
 			}

@@ -63,6 +63,9 @@ func TestShutdownWaitsForDownloadsAsLongAsItIsTold(t *testing.T) {
 	if status := hasty.wait(); status != 0 {
 		t.Errorf("%s ended with status %d", hasty.name, status)
 	}
+	if log := hasty.err.String(); strings.Contains(log, "cannot be written") {
+		t.Errorf("the archive is blamed for the end:\n%s", log)
+	}
 	eventually(t, "the patient one's downloads alone", func() bool { return r.host.holds() == workers })
 	r.host.release()
 	if status := patient.wait(); status != 0 {

@@ -42,11 +42,11 @@ func (r *Runner) insist(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 	return cb, last, err
 }
 
-// stuck reports whether err means that nothing can be stored. An archive that
-// can be written has trouble with this delivery alone, which is then retried like
-// any other.
+// stuck reports whether err means that nothing can be stored, and not that ctx has
+// ended. An archive that can be written has trouble with this delivery alone, which is
+// then retried like any other.
 func (r *Runner) stuck(ctx context.Context, err error) bool {
-	return unwritable(err) && (errors.Is(err, broker.ErrUnavailable) || !r.storable(ctx))
+	return ctx.Err() == nil && unwritable(err) && (errors.Is(err, broker.ErrUnavailable) || !r.storable(ctx))
 }
 
 func (r *Runner) storable(ctx context.Context) bool {
