@@ -43,14 +43,14 @@ func TestSuspectsAreHandledOneAtATime(t *testing.T) {
 	t.Parallel()
 	q := &retries{free: 3}
 	for sequence, suspect := range []bool{true, true, false, true} {
-		r := waitingRetry(uint64(sequence), 1) //nolint:gosec // not negative
+		r := waitingRetry(uint64(sequence), 1)
 		r.suspect = suspect
 		q.add(r)
 	}
 	begin := func(want int) (r retry) {
 		t.Helper()
 		r, ok := q.begin()
-		if ok != (want >= 0) || ok && r.delivery.Sequence != uint64(want) { //nolint:gosec // not negative
+		if ok != (want >= 0) || ok && r.delivery.Sequence != uint64(want) {
 			t.Errorf("%v, %v begins, want %d", r.delivery, ok, want)
 		}
 		return r
