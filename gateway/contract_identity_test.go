@@ -192,7 +192,7 @@ func TestContractOfQuarantinedHeaders(t *testing.T) {
 			}
 		}
 		for name, value := range m.Header {
-			if _, ours := map[string]bool{"Nats-Msg-Id": true, "Fanfare-Reason": true, "Fanfare-Received": true, "Nats-Expected-Stream": true}[name]; !ours && kept[name] == "" {
+			if _, ours := map[string]bool{"Nats-Msg-Id": true, "Fanfare-Reason": true, "Fanfare-Version": true, "Fanfare-Received": true, "Nats-Expected-Stream": true}[name]; !ours && kept[name] == "" {
 				t.Errorf("header %s: %s is kept", name, value)
 			}
 		}
