@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	// patience is how long a test waits for what must come; it says nothing
 	// about how fast it should.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	// pollAfter and giveUp hurry the reconciler and the consumers.
 	pollAfter = time.Millisecond
 	giveUp    = 200 * time.Millisecond

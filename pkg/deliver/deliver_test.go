@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come; it says nothing about
 // how fast it should.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()

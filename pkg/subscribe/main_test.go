@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	// patience is how long a test waits for what must come; it says nothing
 	// about how fast it should.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	// moment is how long a test waits for what must not come.
 	moment = 300 * time.Millisecond
 )
