@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // patience bounds every wait for something that is to happen.
@@ -88,16 +90,7 @@ func tail(text string) string {
 // await polls until something has happened.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !happened() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	eventually.Await(t, patience, 100*time.Millisecond, what, happened)
 }
 
 // get returns the body of an answer, or "" if it is not 200.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // project is one of the compose files, brought up beside whatever else runs on this machine.
@@ -94,14 +96,5 @@ func post(ctx context.Context, url, body string) (int, error) {
 // await polls until something has happened.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for !happened() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	eventually.Await(t, patience, 500*time.Millisecond, what, happened)
 }

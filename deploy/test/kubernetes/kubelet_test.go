@@ -18,6 +18,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // patience bounds every wait for something that is to happen.
@@ -269,16 +271,7 @@ func (p *pod) tail() string {
 // await polls until something has happened.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !happened() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	eventually.Await(t, patience, 100*time.Millisecond, what, happened)
 }
 
 // ports counts the ports that were handed out, so that none is handed out twice.
