@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 )
 
 // Delivery is one handing-over of a message to a consumer. Exactly one of Ack,
@@ -53,8 +54,12 @@ func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
 	}, nil
 }
 
-// Callback decodes the callback that was delivered. The error is the contract's.
+// Callback decodes the callback that was delivered. The error is the contract's, or
+// wraps [format.ErrNewer] for a message of a newer fanfare.
 func (d *Delivery) Callback(contract *callback.Contract) (callback.Callback, error) {
+	if isNewer(d.msg.Headers(), contract.Type) {
+		return callback.Callback{}, fmt.Errorf("broker: callback %s: %w", d.MessageID, format.ErrNewer)
+	}
 	cb, err := contract.Decode(d.Body)
 	cb.Received, cb.Polled = d.Received, d.Polled
 	return cb, err

@@ -19,10 +19,10 @@ var ErrNotKept = errors.New("broker: no such message")
 // there.
 func checkKept(stream string, sequence uint64, version string) error {
 	number, err := strconv.Atoi(cmp.Or(version, "0"))
-	if err == nil {
-		err = format.Check(number, keptVersion)
-	}
 	if err != nil {
+		return fmt.Errorf("broker: %d in %s: version %.20q: want a number", sequence, stream, version)
+	}
+	if err := format.Check(number, keptVersion); err != nil {
 		return fmt.Errorf("broker: %d in %s: %w", sequence, stream, err)
 	}
 	return nil

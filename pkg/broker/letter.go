@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 )
 
 // DeadLetter is a valid message that a consumer could not process. Its texts are
@@ -77,19 +80,26 @@ func newDeadLetter(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
 
 // DeadLetters calls show for each dead letter of a type, or of every type if t is
 // empty, that is there when it is reached, oldest first. It asks for one after
-// another: show may take its time, and others may replay and delete meanwhile.
+// another: show may take its time, and others may replay and delete meanwhile. Those
+// of a newer format are passed over; then the error is the first one's.
 func (b *Broker) DeadLetters(ctx context.Context, t callback.Type, show func(DeadLetter) error) error {
 	filter := tokenDeadLetters + ".>"
 	if t != "" {
 		filter = deadLetterOf(t)
 	}
-	return b.walk(ctx, StreamDeadLetters, filter, func(msg *jetstream.RawStreamMsg) error {
+	var newer error
+	err := b.walk(ctx, StreamDeadLetters, filter, func(msg *jetstream.RawStreamMsg) error {
 		letter, err := newDeadLetter(msg)
+		if errors.Is(err, format.ErrNewer) {
+			newer = cmp.Or(newer, err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		return show(letter)
 	})
+	return cmp.Or(err, newer)
 }
 
 // FromDeadLetters returns the dead letter of that sequence number, or an

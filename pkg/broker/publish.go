@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,15 +53,29 @@ func source(cb callback.Callback) string {
 
 const sourcePolls = "/polls/"
 
+// specVersion is that of CloudEvents.
+const specVersion = "1.0"
+
+// eventType begins the ce-type of a type's callbacks. A callback that means something
+// else has another.
+func eventType(t callback.Type) string { return "fanfare.callback." + string(t) + "." }
+
+// isNewer reports whether a message of a type's says that it is no callback as this
+// fanfare knows them. One that says nothing is.
+func isNewer(h nats.Header, t callback.Type) bool {
+	spec, event := h.Get(headerSpecVersion), h.Get(headerType)
+	return spec != "" && spec != specVersion || event != "" && !strings.HasPrefix(event, eventType(t))
+}
+
 // message is the callback as CloudEvents 1.0, binary mode: the body is the
 // request body byte for byte.
 func message(cb callback.Callback) *nats.Msg {
 	msg := nats.NewMsg(Subject(cb.Type, cb.Stage))
 	msg.Data = cb.Body
 	for name, value := range map[string]string{
-		headerSpecVersion: "1.0",
+		headerSpecVersion: specVersion,
 		headerID:          cb.MessageID(),
-		headerType:        "fanfare.callback." + string(cb.Type) + "." + string(cb.Stage),
+		headerType:        eventType(cb.Type) + string(cb.Stage),
 		headerSource:      source(cb),
 		headerSubject:     string(cb.TaskID),
 		headerTime:        timestamp(cb.Received),

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,16 +96,23 @@ func TestKeptByANewerFanfareStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := js.Publish(t.Context(), "dead-letters.wav", wav("t").Body); err != nil { // which is not held up
+		t.Fatal(err)
+	}
+	var others []uint64
 	_, shown := b.FromDeadLetters(t.Context(), 1)
 	_, again := b.Redeliver(t.Context(), 1)
-	listed := b.DeadLetters(t.Context(), "", func(broker.DeadLetter) error { return nil })
+	listed := b.DeadLetters(t.Context(), "", func(l broker.DeadLetter) error {
+		others = append(others, l.Sequence)
+		return nil
+	})
 	_, quarantined := b.FromQuarantine(t.Context(), 1)
 	for what, err := range map[string]error{"show": shown, "replay": again, "list": listed, "show in quarantine": quarantined} {
 		if !errors.Is(err, format.ErrNewer) || !strings.Contains(err.Error(), "1 in ") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if left, sent := messages(t, js, "DEAD_LETTERS"), messages(t, js, "CALLBACKS"); left != 1 || sent != 0 {
-		t.Errorf("%d dead letters are left, %d redelivered", left, sent)
+	if left, sent := messages(t, js, "DEAD_LETTERS"), messages(t, js, "CALLBACKS"); left != 2 || sent != 0 || !slices.Equal(others, []uint64{2}) {
+		t.Errorf("%d dead letters are left, %d redelivered, %v listed", left, sent, others)
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"fanfare/consumers"
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 )
@@ -47,10 +49,10 @@ func (c *Explain) Run(ctx context.Context, env Env) error {
 		}
 	}
 	if len(s.events) == 0 {
-		return fmt.Errorf("nothing is stored of a task %s", id)
+		return cmp.Or(s.newer, fmt.Errorf("nothing is stored of a task %s", id))
 	}
 	slices.SortStableFunc(s.events, func(a, b event) int { return a.At.Compare(b.At) })
-	return c.list(env.Out, "TIME\tTYPE\tWHAT\tDETAILS", func(show func(entry) error) error {
+	err = c.list(env.Out, "TIME\tTYPE\tWHAT\tDETAILS", func(show func(entry) error) error {
 		for _, e := range s.events {
 			line := fmt.Sprintf("%s\t%s\t%s\t%s", e.At.Local().Format("2006-01-02 15:04:05.000"), e.Type, e.What, e.Details)
 			if err := show(entry{line, e}); err != nil {
@@ -59,6 +61,7 @@ func (c *Explain) Run(ctx context.Context, env Env) error {
 		}
 		return nil
 	})
+	return cmp.Or(err, s.newer)
 }
 
 // event is one line of a story.
@@ -74,6 +77,7 @@ type story struct {
 	broker *broker.Broker
 	id     callback.TaskID
 	events []event
+	newer  error // of what only a newer fanfare can read, if there was any
 }
 
 func (s *story) add(at time.Time, t callback.Type, what, details string, values ...any) {
@@ -85,11 +89,21 @@ func (s *story) read(ctx context.Context, contract *callback.Contract) error {
 	for _, part := range []func(context.Context, *callback.Contract) error{
 		s.announcements, s.callbacks, s.duplicates, s.quarantined, s.deadLetters, s.ledger, s.results,
 	} {
-		if err := part(ctx, contract); err != nil {
+		if err := s.passOver(part(ctx, contract)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// passOver notes that something can only be read by a newer fanfare. Other errors it
+// returns.
+func (s *story) passOver(err error) error {
+	if errors.Is(err, format.ErrNewer) {
+		s.newer = cmp.Or(s.newer, err)
+		return nil
+	}
+	return err
 }
 
 func (s *story) announcements(ctx context.Context, contract *callback.Contract) error {
@@ -134,7 +148,7 @@ func (s *story) quarantined(ctx context.Context, contract *callback.Contract) er
 	return s.broker.Read(ctx, "quarantine."+string(contract.Type), func(m broker.Message) error {
 		q, err := broker.NewQuarantined(m)
 		if err != nil {
-			return err
+			return s.passOver(err)
 		}
 		if identified, err := contract.Identify(q.Body); err != nil || identified.TaskID != s.id {
 			return nil //nolint:nilerr // a body that says nothing readable of its task is of none

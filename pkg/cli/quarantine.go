@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/format"
 )
 
 // commandWait bounds one question to the broker.
@@ -27,7 +29,8 @@ type Chosen struct {
 	Reason string `placeholder:"REASON" help:"Only this reason: malformed, task_id, schema or conflict (default: all)."`
 }
 
-// each calls do for each chosen request, oldest first.
+// each calls do for each chosen request, oldest first. Those of a newer format are
+// passed over; then the error is the first one's.
 func (c Chosen) each(ctx context.Context, b *broker.Broker, do func(sequence uint64, q broker.Quarantined) error) error {
 	filter := "quarantine.>"
 	if c.Type != "" {
@@ -37,13 +40,19 @@ func (c Chosen) each(ctx context.Context, b *broker.Broker, do func(sequence uin
 		}
 		filter = "quarantine." + string(t)
 	}
-	return b.Read(ctx, filter, func(m broker.Message) error {
+	var newer error
+	err := b.Read(ctx, filter, func(m broker.Message) error {
 		q, err := broker.NewQuarantined(m)
+		if errors.Is(err, format.ErrNewer) {
+			newer = cmp.Or(newer, err)
+			return nil
+		}
 		if err != nil || c.Reason != "" && c.Reason != q.Reason {
 			return err
 		}
 		return do(m.Sequence, q)
 	})
+	return cmp.Or(err, newer)
 }
 
 // QuarantineList is the command quarantine list.

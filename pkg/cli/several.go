@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/format"
 )
 
 // Several are the arguments and flags that say which dead letters to act on. None
@@ -40,7 +41,8 @@ func (s Several) validate() error {
 }
 
 // numbers returns the numbers of the dead letters that are meant, oldest first. It
-// is what a run works on: what dies meanwhile is for the next.
+// is what a run works on: what dies meanwhile is for the next. An error that wraps
+// [format.ErrNewer] says that some were passed over.
 func (s Several) numbers(ctx context.Context, b *broker.Broker) ([]uint64, error) {
 	if len(s.Numbers) > 0 {
 		return slices.Compact(slices.Sorted(slices.Values(s.Numbers))), nil
@@ -68,12 +70,12 @@ type action struct {
 // on, and ends between two of them: when ctx does, or when the broker does not
 // answer.
 func (s Several) each(ctx context.Context, env Env, b *broker.Broker, a action) error {
-	numbers, err := s.numbers(ctx, b)
-	if err != nil {
-		return err
+	numbers, newer := s.numbers(ctx, b)
+	if newer != nil && !errors.Is(newer, format.ErrNewer) {
+		return newer
 	}
 	if len(numbers) == 0 {
-		return write(env.Out, "there is no such dead letter")
+		return errors.Join(newer, write(env.Out, "there is no such dead letter"))
 	}
 	show := newProgress(env, a.done, len(numbers))
 	defer show.end()
@@ -97,7 +99,7 @@ func (s Several) each(ctx context.Context, env Env, b *broker.Broker, a action) 
 	if failed > 0 {
 		return fmt.Errorf("%d of %d dead letters could not be %s: the lines above say why", failed, len(numbers), a.done)
 	}
-	return nil
+	return newer
 }
 
 // one acts on one dead letter, to its end even when ctx has ended. answered tells

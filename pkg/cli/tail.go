@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/format"
 	"fanfare/pkg/result"
 )
 
@@ -84,8 +86,11 @@ func writeMessage(w io.Writer, m broker.Message) error {
 func writeLine(w io.Writer, m broker.Message) error {
 	at := m.Stored.Local().Format("15:04:05.000")
 	if strings.HasPrefix(m.Subject, "results.") {
-		var doc result.Document
-		if err := json.Unmarshal(m.Body, &doc); err != nil {
+		doc, err := result.Decode(m.Body)
+		if errors.Is(err, format.ErrNewer) {
+			return write(w, fmt.Sprintf("%s  %s  %s", at, m.Subject, format.ErrNewer))
+		}
+		if err != nil {
 			return write(w, fmt.Sprintf("%s  %s  no readable result", at, m.Subject))
 		}
 		return write(w, at+"  "+resultLine(doc))

@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/format"
 )
 
 // deliver takes one delivery through the whole line: decode, handle, settle.
@@ -32,6 +34,9 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 // other delivery of it.
 func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb callback.Callback, last bool, err error) {
 	cb, err = d.Callback(r.contract)
+	if errors.Is(err, format.ErrNewer) {
+		return cb, false, err
+	}
 	if err != nil {
 		return cb, true, fmt.Errorf("%w: %w", errInvalid, err)
 	}

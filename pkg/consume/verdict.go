@@ -7,6 +7,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/format"
 	"fanfare/pkg/media"
 )
 
@@ -51,10 +52,10 @@ func judge(err error, last bool) (v verdict, reason string) {
 	}
 }
 
-// ours reports whether the fault lies with the archive, the broker or our own
-// end, so that the message is not to blame.
+// ours reports whether the fault lies with the archive, the broker, our own end or
+// our age, so that the message is not to blame.
 func ours(err error) bool {
-	return unwritable(err) || errors.Is(err, context.Canceled)
+	return unwritable(err) || errors.Is(err, context.Canceled) || errors.Is(err, format.ErrNewer)
 }
 
 // decision is what is to become of a delivery, and why.

@@ -31,34 +31,47 @@ func Check(version, newest int) error {
 	return nil
 }
 
-// CheckJSON is Check for an object that states its version in the member version.
-func CheckJSON(value []byte, newest int) error {
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(value, &head); err != nil {
-		return fmt.Errorf("format: read the version: %w", err)
-	}
-	return Check(head.Version, newest)
+// Read reads an object that was stored into into, of which version is the member of
+// that name. It leaves out what into has no member for.
+func Read(value []byte, newest int, into any, version *int) error {
+	return read(value, newest, into, version)
 }
 
-// Read reads an object that was stored, without the members that into does not have.
-func Read(value []byte, newest int, into any) error {
-	if err := CheckJSON(value, newest); err != nil {
-		return err
-	}
-	return json.Unmarshal(value, into)
+// ReadStrict is Read for an object that others may have written: it refuses what into
+// has no member for.
+func ReadStrict(value []byte, newest int, into any, version *int) error {
+	return read(value, newest, into, version, json.RejectUnknownMembers(true))
 }
 
-// ReadAll reads an object that is to be written again. It refuses one with a member
-// that into does not have.
-func ReadAll(value []byte, newest int, into any) error {
-	if err := CheckJSON(value, newest); err != nil {
-		return err
-	}
-	err := json.Unmarshal(value, into, json.RejectUnknownMembers(true))
+// ReadAll is Read for an object that is to be written again: what into has no member
+// for makes it a newer one.
+func ReadAll(value []byte, newest int, into any, version *int) error {
+	err := ReadStrict(value, newest, into, version)
 	if errors.Is(err, json.ErrUnknownName) {
 		return fmt.Errorf("%w: %w", ErrNewer, err)
 	}
 	return err
+}
+
+func read(value []byte, newest int, into any, version *int, options ...json.Options) error {
+	failed := json.Unmarshal(value, into, options...)
+	stated := *version
+	if failed != nil {
+		stated = stating(value) // it may stand behind what cannot be read
+	}
+	if err := Check(stated, newest); err != nil {
+		return err
+	}
+	return failed
+}
+
+// stating is the version that an object of whatever shape states.
+func stating(value []byte) int {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(value, &head) != nil {
+		return 0
+	}
+	return head.Version
 }

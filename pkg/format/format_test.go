@@ -34,11 +34,11 @@ func TestWhatIsNewerIsRefused(t *testing.T) {
 			Version int   `json:"version"`
 			A       inner `json:"a"`
 		}
-		err := format.ReadAll([]byte(row.value), 2, &whole)
+		err := format.ReadAll([]byte(row.value), 2, &whole, &whole.Version)
 		if newer := errors.Is(err, format.ErrNewer); newer != row.newer || !newer && (err != nil) != row.bad {
 			t.Errorf("%s: to be written again: %v", row.name, err)
 		}
-		err = format.Read([]byte(row.value), 2, &part)
+		err = format.Read([]byte(row.value), 2, &part, &part.Version)
 		if (err == nil) != row.readable || errors.Is(err, format.ErrNewer) != (row.newer && !row.readable) {
 			t.Errorf("%s: %v", row.name, err)
 		}

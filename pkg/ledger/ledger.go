@@ -47,11 +47,12 @@ func ParseAnnouncement(body []byte, now time.Time) (Announcement, error) {
 	if len(body) > maxAnnouncementBytes {
 		return Announcement{}, fmt.Errorf("ledger: announcement of %d bytes: want at most %d", len(body), maxAnnouncementBytes)
 	}
-	if err := format.CheckJSON(body, Version); err != nil {
+	var a Announcement
+	err := format.ReadStrict(body, Version, &a, &a.Version)
+	if errors.Is(err, format.ErrNewer) {
 		return Announcement{}, fmt.Errorf("ledger: announcement: %w", err)
 	}
-	var a Announcement
-	if err := json.Unmarshal(body, &a, json.RejectUnknownMembers(true)); err != nil {
+	if err != nil {
 		return Announcement{}, fmt.Errorf("ledger: announcement is not as schemas/task.json says: %w", err)
 	}
 	return a, a.Validate(now)
@@ -247,8 +248,8 @@ func Decode(value []byte) (Entry, error) { return decode(value, format.Read) }
 // which something would be lost.
 func DecodeAll(value []byte) (Entry, error) { return decode(value, format.ReadAll) }
 
-func decode(value []byte, read func([]byte, int, any) error) (e Entry, err error) {
-	if err := read(value, Version, &e); err != nil {
+func decode(value []byte, read func([]byte, int, any, *int) error) (e Entry, err error) {
+	if err := read(value, Version, &e, &e.Version); err != nil {
 		return Entry{}, fmt.Errorf("ledger: decode entry: %w", err)
 	}
 	e.Version = Version

@@ -2,17 +2,29 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/format"
 	"fanfare/pkg/ledger"
 )
 
-// noteAgain is what a callback waits that could not be noted.
-const noteAgain = 5 * time.Second
+const (
+	noteAgain  = 5 * time.Second // what a callback waits that could not be noted
+	newerWaits = 5 * time.Minute // what that waits which takes an upgrade
+)
+
+// waits is how long it takes until another try makes sense after err, as a rule usual.
+func waits(err error, usual time.Duration) time.Duration {
+	if errors.Is(err, format.ErrNewer) {
+		return newerWaits
+	}
+	return usual
+}
 
 // note notes in the ledger what a callback says of its task: a final one answers it;
 // one before that enters a task that nobody announced.
@@ -22,7 +34,7 @@ func (r *Reconciler) note(ctx context.Context, d *broker.Delivery, done func()) 
 	if err == nil {
 		err = r.calls.Ack(context.WithoutCancel(ctx), d)
 	} else {
-		r.calls.GiveBack(d, noteAgain)
+		r.calls.GiveBack(d, waits(err, noteAgain))
 	}
 	if err != nil {
 		r.logger.WarnContext(ctx, "callback not noted in the ledger", "message_id", d.MessageID, "error", err)
@@ -35,6 +47,9 @@ func (r *Reconciler) enterOrAnswer(ctx context.Context, d *broker.Delivery) erro
 		return nil // of no type that we know, or our own doing
 	}
 	cb, err := d.Callback(contract)
+	if errors.Is(err, format.ErrNewer) {
+		return err
+	}
 	if err != nil {
 		return nil //nolint:nilerr // what is no valid callback is for its consumer to bury
 	}

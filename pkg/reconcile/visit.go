@@ -46,7 +46,7 @@ func (r *Reconciler) visit(ctx context.Context, d *broker.Delivery, done func())
 	case errors.Is(err, errNoTask):
 		settled = d.Term(err.Error())
 	case err != nil:
-		settled = d.Retry(visitAgain)
+		settled = d.Retry(waits(err, visitAgain))
 	case again > 0:
 		settled = d.Retry(again)
 	default:

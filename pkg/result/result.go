@@ -174,8 +174,8 @@ func Decode(stored []byte) (Document, error) { return decode(stored, format.Read
 // of which something would be lost.
 func DecodeAll(stored []byte) (Document, error) { return decode(stored, format.ReadAll) }
 
-func decode(stored []byte, read func([]byte, int, any) error) (d Document, err error) {
-	if err := read(stored, Version, &d); err != nil {
+func decode(stored []byte, read func([]byte, int, any, *int) error) (d Document, err error) {
+	if err := read(stored, Version, &d, &d.Version); err != nil {
 		return Document{}, fmt.Errorf("result: decode document: %w", err)
 	}
 	d.Version = Version

@@ -156,9 +156,6 @@ func (s *Subscriber) Results(ctx context.Context, t callback.Type, handle func(c
 	}
 	return s.run(ctx, broker.SubscriptionOptions{Type: t, Results: true}, func(ctx context.Context, d *broker.Delivery) error {
 		doc, found, err := d.Result()
-		if errors.Is(err, format.ErrNewer) {
-			return fmt.Errorf("subscribe: %w", err)
-		}
 		if err != nil {
 			return unreadable(err)
 		}
@@ -191,5 +188,12 @@ func (s *Subscriber) contract(t callback.Type) (*callback.Contract, error) {
 // Permanent marks an error as one that another delivery cannot mend. Nil stays nil.
 func Permanent(err error) error { return deliver.Permanent(err) }
 
-// unreadable is the error of a message that the handler cannot be shown.
-func unreadable(err error) error { return Permanent(fmt.Errorf("subscribe: %w", err)) }
+// unreadable is the error of a message that the handler cannot be shown: not before an
+// upgrade if a newer fanfare wrote it, else never.
+func unreadable(err error) error {
+	err = fmt.Errorf("subscribe: %w", err)
+	if errors.Is(err, format.ErrNewer) {
+		return err
+	}
+	return Permanent(err)
+}
