@@ -110,7 +110,7 @@ func TestDevSecretsFillWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"localhost", "127.0.0.1", "nats", "nats-1", "nats-2", "nats-3"} {
+	for _, name := range []string{"localhost", "127.0.0.1", "nats", "nats.fanfare", "nats.fanfare.svc", "nats-1", "nats-2", "nats-3"} {
 		if _, err := certificate.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

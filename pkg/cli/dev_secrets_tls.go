@@ -36,8 +36,11 @@ func validNow() authorityTimes {
 }
 
 // serverNames are the names by which NATS servers are called in development, and by
-// which they call each other.
-func serverNames() []string { return []string{"localhost", "nats", "nats-1", "nats-2", "nats-3"} }
+// which they call each other; those with dots are for clients in other namespaces of
+// Kubernetes.
+func serverNames() []string {
+	return []string{"localhost", "nats", "nats.fanfare", "nats.fanfare.svc", "nats-1", "nats-2", "nats-3"}
+}
 
 // certificates makes the authority, and a certificate for the servers that it signs.
 func (s devSecrets) certificates() error {

@@ -1,12 +1,19 @@
 package kubernetes_test
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // secrets are those that the README's commands make, as folders of files.
@@ -149,5 +156,38 @@ func TestSecretsThatAreTheOperatorsAreNamed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestServersProveEveryNameThatTheyAreCalledBy looks at the certificate that the README's
+// commands make, and at what the README says of the operator's own: Services are called
+// by their short names in the namespace, and the one of all servers by longer ones from
+// elsewhere.
+func TestServersProveEveryNameThatTheyAreCalledBy(t *testing.T) {
+	t.Parallel()
+	path, _ := makeSecrets(t).file("nats-server", "server.pem")
+	block, _ := pem.Decode(read(t, path))
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("`server.pem` for the names [^|]*").Find(read(t, root+"/README.md"))
+	called := []string{"localhost", "nats.fanfare", "nats.fanfare.svc"}
+	c := newCluster(t, "base")
+	for _, service := range all[*corev1.Service](c) {
+		if slices.Contains(c.selects(t, &metav1.LabelSelector{MatchLabels: service.Spec.Selector}), c.workload("nats")) {
+			called = append(called, service.Name)
+		}
+	}
+	if len(called) < 7 {
+		t.Errorf("only %q", called)
+	}
+	for _, name := range called {
+		if err := certificate.VerifyHostname(name); err != nil {
+			t.Errorf("a client that calls %s turns away: %v", name, err)
+		}
+		if !bytes.Contains(row, []byte("`"+name+"`")) {
+			t.Errorf("the README does not ask for a certificate for the name %s", name)
+		}
 	}
 }
