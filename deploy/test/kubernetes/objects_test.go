@@ -13,6 +13,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -134,6 +135,35 @@ func TestNothingIsScaledByTwo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheTrialFitsSmallMachines adds up what its pods ask for: of two CPUs, those of the
+// cluster itself take about one.
+func TestTheTrialFitsSmallMachines(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "overlays/trial")
+	var sum resource.Quantity
+	for _, w := range c.workloads {
+		for range c.copies(w) {
+			sum.Add(*w.container().Resources.Requests.Cpu())
+		}
+	}
+	if limit := resource.MustParse("900m"); sum.IsZero() || sum.Cmp(limit) >= 0 {
+		t.Errorf("the pods ask for %s of CPU, want less than %s", &sum, &limit)
+	}
+}
+
+// copies is the least number of pods that a workload has.
+func (c *cluster) copies(w *workload) int32 {
+	for _, hpa := range all[*autoscalingv2.HorizontalPodAutoscaler](c) {
+		if hpa.Spec.ScaleTargetRef.Name == w.name {
+			return *hpa.Spec.MinReplicas
+		}
+	}
+	if w.replicas != nil {
+		return *w.replicas
+	}
+	return 1
 }
 
 func TestEveryConsumerIsScaledByWhatWaitsForIt(t *testing.T) {

@@ -318,6 +318,9 @@ func TestAnyServerMayBeAwayAndNoMore(t *testing.T) {
 			if got := c.workload("provision").env("FANFARE_REPLICAS"); got != "3" {
 				t.Errorf("streams are stored %s times", got)
 			}
+			if c.overlay == "overlays/trial" {
+				return // whose one gateway may go
+			}
 			hpa, ok := named[*autoscalingv2.HorizontalPodAutoscaler](c, "gateway")
 			if front, there := named[*policyv1.PodDisruptionBudget](c, "gateway"); !ok || !there || int(*hpa.Spec.MinReplicas) <= front.Spec.MaxUnavailable.IntValue() {
 				t.Error("the gateway's budget lets the last copy go")
