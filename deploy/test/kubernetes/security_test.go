@@ -53,6 +53,9 @@ func TestPodsAreGivenNoMoreThanTheyNeed(t *testing.T) {
 				if spec.SecurityContext.RunAsUser == nil || *spec.SecurityContext.RunAsUser != 65532 || *spec.SecurityContext.FSGroup != 65532 {
 					t.Errorf("%s does not run as nobody", w.name)
 				}
+				if change := spec.SecurityContext.FSGroupChangePolicy; change == nil || *change != corev1.FSGroupChangeOnRootMismatch {
+					t.Errorf("%s starts only when every file of its volumes has been given its group again", w.name)
+				}
 			}
 		})
 	}
