@@ -60,3 +60,27 @@ func TestPodsAreGivenNoMoreThanTheyNeed(t *testing.T) {
 		})
 	}
 }
+
+// TestConsumersAloneHaveAnIdentity wants what a cloud gives to a ServiceAccount, such as
+// the right to write the archive, to be given to nobody else.
+func TestConsumersAloneHaveAnIdentity(t *testing.T) {
+	t.Parallel()
+	for _, c := range clusters(t) {
+		t.Run(c.overlay, func(t *testing.T) {
+			t.Parallel()
+			account, ok := named[*corev1.ServiceAccount](c, "consumer")
+			if !ok || account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken {
+				t.Error("consumers have no ServiceAccount of their own, or one with a token for the API")
+			}
+			for _, w := range c.workloads {
+				want := ""
+				if w.pod.Labels["app.kubernetes.io/component"] == "consumer" {
+					want = "consumer"
+				}
+				if got := w.pod.Spec.ServiceAccountName; got != want {
+					t.Errorf("%s has the ServiceAccount %q, want %q", w.name, got, want)
+				}
+			}
+		})
+	}
+}
