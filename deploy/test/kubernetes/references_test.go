@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -302,6 +303,22 @@ func (c *cluster) config(tb testing.TB, name string) string {
 	}
 	tb.Fatal("the servers have no configuration")
 	return ""
+}
+
+// TestServersAreOfTheVersionThatIsTested looks for the one of go.mod, with which all other
+// tests are done, as docker-compose.yml has it.
+func TestServersAreOfTheVersionThatIsTested(t *testing.T) {
+	t.Parallel()
+	found := regexp.MustCompile(`nats-io/nats-server/v2 v(\S+)`).FindSubmatch(read(t, root+"/go.mod"))
+	if found == nil {
+		t.Fatal("go.mod has no server")
+	}
+	want := "nats:" + string(found[1]) + "-alpine"
+	for _, c := range clusters(t) {
+		if got := c.workload("nats").container().Image; got != want {
+			t.Errorf("%s: the image is %s, want %s", c.overlay, got, want)
+		}
+	}
 }
 
 // TestAnyServerMayBeAwayAndNoMore holds the budget against the number of servers.
