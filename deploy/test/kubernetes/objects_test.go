@@ -314,3 +314,20 @@ func TestEveryProcessIsScrapedAsTheJobThatTheRulesKnow(t *testing.T) {
 		t.Error("the rules know other jobs by now")
 	}
 }
+
+// TestProcessesAreScrapedUntilTheirEnd also wants what the rules ask for to be scraped
+// where a Prometheus prefers native histograms.
+func TestProcessesAreScrapedUntilTheirEnd(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "overlays/production")
+	for _, service := range all[*corev1.Service](c) {
+		if strings.HasSuffix(service.Name, "-ops") && !service.Spec.PublishNotReadyAddresses {
+			t.Errorf("Service %s loses pods that drain", service.Name)
+		}
+	}
+	for _, monitor := range all[*monitoringv1.ServiceMonitor](c) {
+		if classic := monitor.Spec.ScrapeClassicHistograms; classic == nil || !*classic {
+			t.Errorf("ServiceMonitor %s leaves out the buckets that the rules add up", monitor.Name)
+		}
+	}
+}
