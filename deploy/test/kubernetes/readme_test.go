@@ -73,6 +73,17 @@ func makeSecrets(tb testing.TB) secrets {
 	return s
 }
 
+// TestCommandsHaveNoComments looks at what the README gives to a shell: zsh takes a # that
+// is typed or pasted, and what follows, for arguments, and an apostrophe for a quote.
+func TestCommandsHaveNoComments(t *testing.T) {
+	t.Parallel()
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(read(t, root+"/README.md"), -1) {
+		if bytes.Contains(block[1], []byte("#")) {
+			t.Errorf("a comment in\n%s", block[1])
+		}
+	}
+}
+
 // TestSecretsAreMadeForEveryProcessAndForNobodyElse holds the README's Secrets against
 // the manifests: none is missing, and none is there that nobody mounts.
 func TestSecretsAreMadeForEveryProcessAndForNobodyElse(t *testing.T) {
