@@ -160,7 +160,9 @@ func matches(tb testing.TB, selector *metav1.LabelSelector, set map[string]strin
 
 func TestOnlyThoseTalkThatMust(t *testing.T) {
 	t.Parallel()
-	const always, never, monitored = "always", "never", "with the component monitoring"
+	// Only the example of a set-up in earnest has monitoring, and a load balancer; and only there
+	// are the cluster's own public addresses known.
+	const always, never, production, elsewhere = "always", "never", "in production", "but in production"
 	table := []struct {
 		from, to string
 		port     int32
@@ -169,6 +171,10 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		{"ingress controller", "gateway", 8080, always},
 		{"ingress controller", "gateway", 8081, never},
 		{"ingress controller", "nats", 4222, never},
+		{"192.0.2.7", "gateway", 8080, production}, // a load balancer
+		{"192.0.2.7", "gateway", 8081, never},
+		{"192.0.2.7", "nats", 4222, never},
+		{"203.0.113.7", "gateway", 8080, never},
 		{"stranger", "gateway", 8080, never},
 		{"neighbour", "gateway", 8080, never},
 		{"consumer-wav", "gateway", 8080, never},
@@ -178,10 +184,14 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		{"gateway", "consumer-wav", 8081, never},
 		{"gateway", "203.0.113.7", 443, never},
 		{"gateway", "DNS", 53, always},
+		{"gateway", "169.254.20.10", 53, always}, // NodeLocal DNSCache
+		{"gateway", "169.254.20.10", 80, never},
+		{"gateway", "169.254.20.11", 53, never},
 		{"consumer-wav", "nats", 4222, always},
 		{"consumer-wav", "203.0.113.7", 443, always},
 		{"consumer-wav", "203.0.113.7", 8443, always},
-		{"consumer-wav", "2001:db8::7", 443, always},
+		{"consumer-wav", "198.51.100.7", 443, elsewhere},
+		{"consumer-wav", "2600::7", 443, never},
 		{"consumer-wav", "10.1.2.3", 443, never},
 		{"consumer-wav", "172.20.0.1", 443, never},
 		{"consumer-wav", "192.168.1.1", 80, never},
@@ -192,7 +202,9 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		{"reconciler", "nats", 4222, always},
 		{"reconciler", "203.0.113.7", 443, always},
 		{"reconciler", "203.0.113.7", 80, never},
+		{"reconciler", "198.51.100.7", 443, elsewhere},
 		{"reconciler", "10.1.2.3", 443, never},
+		{"reconciler", "2600::7", 443, never},
 		{"provision", "nats", 4222, always},
 		{"provision", "203.0.113.7", 443, never},
 		{"nats", "nats", 6222, always},
@@ -203,9 +215,9 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		{"own service", "nats", 6222, never},
 		{"stranger", "nats", 4222, never},
 		{"neighbour", "nats", 4222, never},
-		{"Prometheus", "gateway", 8081, monitored},
-		{"Prometheus", "consumer-wav", 8081, monitored},
-		{"Prometheus", "reconciler", 8081, monitored},
+		{"Prometheus", "gateway", 8081, production},
+		{"Prometheus", "consumer-wav", 8081, production},
+		{"Prometheus", "reconciler", 8081, production},
 		{"Prometheus", "gateway", 8080, never},
 		{"Prometheus", "nats", 4222, never},
 	}
@@ -213,7 +225,11 @@ func TestOnlyThoseTalkThatMust(t *testing.T) {
 		t.Run(c.overlay, func(t *testing.T) {
 			t.Parallel()
 			for _, flow := range table {
-				want := flow.when == always || flow.when == monitored && c.overlay == "overlays/production"
+				here := elsewhere
+				if c.overlay == "overlays/production" {
+					here = production
+				}
+				want := flow.when == always || flow.when == here
 				if got := c.allowed(t, c.peerOf(t, flow.from), c.peerOf(t, flow.to), flow.port); got != want {
 					t.Errorf("%s to port %d of %s: allowed %t, want %t", flow.from, flow.port, flow.to, got, want)
 				}
