@@ -19,7 +19,7 @@ import (
 type Delivery struct {
 	Type      callback.Type // of the callback or of the task, by the subject
 	Body      []byte        // the request body, byte for byte
-	MessageID string        // the callback's identity
+	MessageID string        // the callback's identity; a result's is its key, <type>.<escaped task ID>
 	Received  time.Time     // when the gateway received the callback
 	Polled    bool          // the provider was asked for the callback; false: it called
 	Stored    time.Time     // when the stream got the message: for a dead letter on another go, that go
@@ -37,13 +37,17 @@ func (b *Broker) delivery(msg jetstream.Msg) (*Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: delivery on %s: %w", msg.Subject(), err)
 	}
+	id := msg.Headers().Get(headerID)
 	_, rest, _ := strings.Cut(msg.Subject(), ".")
+	if key, ok := strings.CutPrefix(msg.Subject(), resultsPrefix+"."); ok {
+		id, rest = key, key
+	}
 	typ, _, _ := strings.Cut(rest, ".")
 	return &Delivery{
 		Type:      callback.Type(typ),
 		Polled:    strings.HasPrefix(msg.Headers().Get(headerSource), sourcePolls),
 		Body:      msg.Data(),
-		MessageID: msg.Headers().Get(headerID),
+		MessageID: id,
 		Received:  received(msg.Headers(), meta.Timestamp),
 		Stored:    meta.Timestamp.UTC(),
 		Sequence:  meta.Sequence.Stream,
@@ -101,6 +105,14 @@ func (d *Delivery) Forgotten(ctx context.Context) (bool, error) {
 func (d *Delivery) Retry(delay time.Duration) error {
 	if err := d.msg.NakWithDelay(delay); err != nil {
 		return fmt.Errorf("broker: nak %s: %w", d.MessageID, err)
+	}
+	return nil
+}
+
+// Term ends the deliveries of a message that is not done. It stays on its stream.
+func (d *Delivery) Term(reason string) error {
+	if err := d.msg.TermWithReason(headerText(reason)); err != nil {
+		return fmt.Errorf("broker: term %s: %w", d.MessageID, err)
 	}
 	return nil
 }

@@ -108,3 +108,24 @@ func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error
 	}
 	return merged, nil
 }
+
+// Headers of what is under a key when its value was deleted, or has expired.
+const (
+	headerOperation = "KV-Operation"
+	headerMarker    = jetstream.MarkerReasonHeader
+)
+
+// Result returns the document that the delivery of a result holds; there is none
+// where the message only says that the result was deleted.
+func (d *Delivery) Result() (doc result.Document, found bool, err error) {
+	if h := d.msg.Headers(); h.Get(headerOperation) != "" || h.Get(headerMarker) != "" {
+		return doc, false, nil
+	}
+	if doc, err = decodeResult(d.MessageID, d.Body); err != nil {
+		return doc, false, err
+	}
+	if callback.Key(doc.Type, doc.TaskID, ".") != d.MessageID {
+		return result.Document{}, false, fmt.Errorf("broker: result %s: it states another task", d.MessageID)
+	}
+	return doc, true, nil
+}

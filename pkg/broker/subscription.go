@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
-	"fanfare/pkg/result"
 )
 
 // ErrDiffers reports a durable that exists with other settings than those asked
@@ -105,11 +104,10 @@ func (s *Subscription) AckWait() time.Duration {
 
 // Open looks the durable up, creates it if it is missing, and changes nothing that
 // exists: where a service's differs, that is an [ErrDiffers] that names each setting.
-// The stream is for [Broker.Provision] to create. A durable that was lost since it was last opened goes on where it is known to have been. created
-// tells whether it was missing.
+// The stream is for [Broker.Provision] to create. A durable that was lost since it was
+// last opened goes on where it is known to have been. created tells whether it was
+// missing. One opens it at a time.
 func (s *Subscription) Open(ctx context.Context) (d *Durable, created bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	stream, err := s.broker.js.Stream(ctx, s.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, false, fmt.Errorf("%w: there is no stream %s: run fanfare provision", ErrNoDurable, s.stream)
@@ -128,6 +126,8 @@ func (s *Subscription) Open(ctx context.Context) (d *Durable, created bool, err 
 			return nil, false, err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.consumer, s.born, s.floor, s.ackWait = consumer, born, info.AckFloor.Stream, info.Config.AckWait
 	return &Durable{broker: s.broker, consumer: consumer}, created, nil
 }
@@ -154,6 +154,8 @@ func (s *Subscription) lookUpOrCreate(ctx context.Context, stream jetstream.Stre
 // it is known to have been, so that nothing is missed and little comes twice; from
 // the start on a stream that has replaced the one that we knew.
 func (s *Subscription) beginning(born time.Time) jetstream.ConsumerConfig {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	config := s.config
 	switch {
 	case s.consumer == nil:
@@ -192,50 +194,24 @@ func (s *Subscription) differs(is jetstream.ConsumerConfig) error {
 // Remember asks how far the durable has come, which is where it goes on should it
 // be lost.
 func (s *Subscription) Remember(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.consumer == nil {
+	consumer := s.current()
+	if consumer == nil {
 		return nil
 	}
-	info, err := s.consumer.Info(ctx)
+	info, err := consumer.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("broker: look up durable %s on stream %s: %w", s.Name(), s.stream, err)
 	}
-	s.floor = info.AckFloor.Stream
-	return nil
-}
-
-// Term ends the deliveries of a message that is not done. It stays on its stream.
-func (d *Delivery) Term(reason string) error {
-	if err := d.msg.TermWithReason(headerText(reason)); err != nil {
-		return fmt.Errorf("broker: term %s: %w", d.MessageID, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.consumer == consumer { // and was not opened again meanwhile
+		s.floor = info.AckFloor.Stream
 	}
 	return nil
 }
 
-// Headers of what is under a key when its value was deleted, or has expired.
-const (
-	headerOperation = "KV-Operation"
-	headerMarker    = jetstream.MarkerReasonHeader
-)
-
-// ResultKey is where the result of a delivery stands in the bucket:
-// <type>.<escaped task ID>.
-func (d *Delivery) ResultKey() string {
-	return strings.TrimPrefix(d.msg.Subject(), resultsPrefix+".")
-}
-
-// Result returns the document that the delivery of a result holds; there is none
-// where the message only says that the result was deleted.
-func (d *Delivery) Result() (doc result.Document, found bool, err error) {
-	if h := d.msg.Headers(); h.Get(headerOperation) != "" || h.Get(headerMarker) != "" {
-		return doc, false, nil
-	}
-	if doc, err = decodeResult(d.ResultKey(), d.Body); err != nil {
-		return doc, false, err
-	}
-	if callback.Key(doc.Type, doc.TaskID, ".") != d.ResultKey() {
-		return result.Document{}, false, fmt.Errorf("broker: result %s: it states another task", d.ResultKey())
-	}
-	return doc, true, nil
+func (s *Subscription) current() jetstream.Consumer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.consumer
 }

@@ -374,7 +374,7 @@ func TestResultOfADelivery(t *testing.T) {
 		}
 		got := next(t, d)
 		doc, found, err := got.Result()
-		if (err == nil) != row.ok || found != row.found || got.ResultKey() != row.key {
+		if (err == nil) != row.ok || found != row.found || got.MessageID != row.key {
 			t.Errorf("%s: %+v, %v, %v", row.name, doc, found, err)
 		}
 		if !found && !reflect.DeepEqual(doc, result.Document{}) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
 	"fanfare/pkg/natsd/natstest"
@@ -274,6 +275,34 @@ func TestADurableThatIsDeletedIsCreatedAgain(t *testing.T) {
 	publish(t, b, "wav", failedWAV(2), time.Now())
 	eventually(t, "the second handled", func() bool { return handled.tasks() == 2 })
 	eventually(t, "ready", func() bool { return r.Check(t.Context()) == nil })
+}
+
+// Whoever asks whether the runner is ready need not wait until its workers have looked
+// for a durable that is not there, each with a pause before.
+func TestReadinessDoesNotWaitForTheDurable(t *testing.T) {
+	t.Parallel()
+	b, err := broker.Connect(broker.Options{Logger: natstest.Logger(t), InProcess: natstest.Start(t, t.TempDir(), "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	r, _ := run(t, consume.Options{
+		Broker: b, Contract: contract(t, "wav"), Workers: 64,
+		Handler: func(context.Context, consume.Delivery) error { return nil },
+	})
+	answered := make(chan error, 1)
+	for range 20 {
+		go func() { answered <- r.Check(t.Context()) }()
+		select {
+		case err := <-answered:
+			if err == nil || !strings.Contains(err.Error(), "was not found yet") {
+				t.Errorf("it is %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("no answer")
+		}
+		<-time.After(20 * time.Millisecond) // so that some come amid a look
+	}
 }
 
 // TestAMessageThatEndsTheProcessIsADeadLetterUnseen delivers a message 12 times

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,12 +25,13 @@ type source struct {
 	subscription *broker.Subscription
 	begun        chan struct{} // closed once a durable was opened
 
-	mu       sync.Mutex // held while a durable is opened: one worker does it for all
-	durable  *broker.Durable
-	wait     time.Duration // before the durable is looked for again
-	nextTry  time.Time
-	silent   time.Time // since when the server has answered no fetch; zero: it does
-	answered time.Time // when it last did
+	mu      sync.Mutex // held while a durable is opened: one worker does it for all
+	durable *broker.Durable
+	wait    time.Duration // before the durable is looked for again
+	nextTry time.Time
+	silent  time.Time // since when the server has answered no fetch; zero: it does
+
+	answered atomic.Int64 // when it last did, in Unix nanoseconds; 0: never. It is asked while a durable is opened
 
 	trouble trouble
 }
@@ -73,7 +75,8 @@ func (s *source) open(ctx context.Context) (*broker.Durable, error) {
 		return nil, err
 	}
 	s.opened(ctx, created)
-	s.durable, s.wait, s.answered = durable, 0, time.Now()
+	s.durable, s.wait = durable, 0
+	s.answered.Store(time.Now().UnixNano())
 	return durable, nil
 }
 
@@ -103,7 +106,8 @@ func (s *source) lost(durable *broker.Durable) {
 func (s *source) heard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.silent, s.answered = time.Time{}, time.Now()
+	s.silent = time.Time{}
+	s.answered.Store(time.Now().UnixNano())
 }
 
 // unheard gives a silent server up after a while.
@@ -125,9 +129,11 @@ func (s *source) unheard(durable *broker.Durable) {
 // Answered is when the server last answered a fetch, or showed that there is a
 // durable; zero if it never did.
 func (l *Loop) Answered() time.Time {
-	l.source.mu.Lock()
-	defer l.source.mu.Unlock()
-	return l.source.answered
+	at := l.source.answered.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
 }
 
 // report logs trouble with fetching when it begins and when it ends.

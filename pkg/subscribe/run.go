@@ -34,9 +34,6 @@ func (s *Subscriber) run(ctx context.Context, o broker.SubscriptionOptions, hand
 		Drain:        s.options.Drain,
 		Deliver: func(ctx context.Context, delivery *broker.Delivery, done func()) {
 			defer done()
-			if o.Results {
-				delivery.MessageID = delivery.ResultKey() // a result has no other
-			}
 			d.deliver(ctx, delivery)
 		},
 	})
