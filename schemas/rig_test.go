@@ -124,7 +124,7 @@ func (r *rig) startConsumer(spec consume.Spec) {
 	r.tb.Cleanup(func() { _ = archiver.Close() })
 	runner, err := consume.New(consume.Options{
 		Logger: natstest.Logger(r.tb), Registerer: reg, Broker: r.broker, Contract: r.contracts[spec.Type], GiveUp: giveUp,
-		Handler: archiver.Handle, Probe: archiver.Probe, Unseen: archiver.Abandon,
+		Handler: archiver.Handle, Probe: archiver.Probe, Abandon: archiver.Abandon,
 	})
 	if err != nil {
 		r.tb.Fatal(err)

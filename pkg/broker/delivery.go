@@ -25,7 +25,6 @@ type Delivery struct {
 	Stored    time.Time     // when the stream got the message: for a dead letter on another go, that go
 	Sequence  uint64        // of the message in its stream
 	Number    uint64        // of this delivery of the message, from 1
-	AckWait   time.Duration // after which it comes again if nobody settles it
 
 	broker *Broker
 	msg    jetstream.Msg

@@ -42,11 +42,7 @@ func (d *Durable) Next(wait time.Duration) (*Delivery, error) {
 		return nil, d.fetchError(err)
 	}
 	if msg, ok := <-batch.Messages(); ok {
-		delivery, err := d.broker.delivery(msg)
-		if err == nil {
-			delivery.AckWait = d.consumer.CachedInfo().Config.AckWait
-		}
-		return delivery, err
+		return d.broker.delivery(msg)
 	}
 	if err := batch.Error(); err != nil {
 		return nil, d.fetchError(err)

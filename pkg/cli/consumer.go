@@ -138,7 +138,7 @@ func (w Work) add(p *process, spec consume.Spec, contracts callback.Contracts, b
 		Contract:   contracts[spec.Type],
 		Handler:    archiver.Handle,
 		Probe:      archiver.Probe,
-		Unseen:     archiver.Abandon,
+		Abandon:    archiver.Abandon,
 		Workers:    w.Workers,
 		Drain:      w.Drain,
 	})

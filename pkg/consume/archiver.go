@@ -108,11 +108,15 @@ func (a *Archiver) Probe(ctx context.Context) error {
 	return a.archive.Probe(ctx)
 }
 
-// Abandon records that the media of a callback's task are given up, if they are
-// still waited for.
+// Abandon records that a callback's media are given up, if the task's result still
+// waits for them.
 func (a *Archiver) Abandon(ctx context.Context, cb callback.Callback) error {
+	assets, err := a.assets(cb)
+	if err != nil {
+		return nil //nolint:nilerr // its media are recorded nowhere
+	}
 	doc, found, err := a.results.Get(ctx, cb.Type, cb.TaskID)
-	if err != nil || !found || doc.Archive != result.Pending {
+	if err != nil || !found || doc.Archive != result.Pending || !doc.States(result.New(cb, offered(assets))) {
 		return err
 	}
 	doc.Settle(time.Now())

@@ -107,7 +107,7 @@ func archive(tb testing.TB, spec consume.Spec, h *host, giveUp time.Duration) *a
 	tb.Cleanup(func() { _ = archiver.Close() })
 	a.runner, _ = run(tb, consume.Options{
 		Registerer: reg, Broker: a.broker, Contract: contract(tb, spec.Type), GiveUp: giveUp,
-		Handler: archiver.Handle, Probe: archiver.Probe, Unseen: archiver.Abandon,
+		Handler: archiver.Handle, Probe: archiver.Probe, Abandon: archiver.Abandon,
 	})
 	return a
 }

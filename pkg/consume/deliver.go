@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,11 +20,11 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 	defer r.progress.end(w)
 	start := time.Now()
 	cb, last, err := r.insist(ctx, w, d)
-	v, reason := judge(err, last)
-	if v == verdictRetry {
+	what := judge(err, last)
+	if what.verdict == verdictRetry {
 		r.calendar.took(time.Since(start)) // its next one takes as long, as far as anyone can tell
 	}
-	v, settled := r.settle(context.WithoutCancel(ctx), d, decision{v, reason, err})
+	v, settled := r.settle(context.WithoutCancel(ctx), d, what)
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
 	observe(ctx, r.metrics.duration, took)
@@ -41,23 +42,18 @@ func (r *Runner) handle(ctx context.Context, w *worker, d *broker.Delivery) (cb 
 		return cb, true, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	age := time.Since(d.Stored)
-	if deadly(r.history.number(d), age, d.AckWait) {
-		return cb, true, r.neverSeen(ctx, cb, d.Number)
-	}
 	last = age >= r.giveUp
-	return cb, last, deliver.Safely(r.logger, d, func() error {
-		return r.handler(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
-	})
-}
-
-// neverSeen gives up a callback that the handler does not get to see.
-func (r *Runner) neverSeen(ctx context.Context, cb callback.Callback, deliveries uint64) error {
-	if r.unseen != nil {
-		if err := r.unseen(ctx, cb); err != nil {
-			return err
-		}
+	if deadly(r.history.number(d), age, r.durable.AckWait()) {
+		err = fmt.Errorf("%w: delivered %d times", errDeadly, d.Number-1)
+	} else {
+		err = deliver.Safely(r.logger, d, func() error {
+			return r.handler(ctx, Delivery{Callback: cb, Last: last, Moved: w.move})
+		})
 	}
-	return fmt.Errorf("%w: delivered %d times", errDeadly, deliveries-1)
+	if r.abandon != nil && judge(err, last).verdict == verdictDeadLetter {
+		err = cmp.Or(r.abandon(ctx, cb), err)
+	}
+	return cb, last, err
 }
 
 // line is what there is to say about one delivery.

@@ -19,7 +19,7 @@ type progress struct {
 	held atomic.Int32 // deliveries that are held on to, since nothing can be stored
 
 	mu   sync.Mutex
-	free int // workers that handle nothing
+	free int // workers that handle nothing; -1 when suspects keep one hand more busy
 	busy map[*worker]struct{}
 }
 
@@ -75,7 +75,7 @@ func (r *Runner) Check(ctx context.Context) error {
 	if stalled {
 		return fmt.Errorf("consume: a delivery has moved no byte for %s", maxMoveSilence)
 	}
-	if free == 0 || time.Since(answered) <= maxFetchSilence {
+	if free <= 0 || time.Since(answered) <= maxFetchSilence {
 		return nil
 	}
 	backlog, err := r.broker.Backlog(ctx, r.contract.Type)

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"slices"
 	"testing"
 
 	"fanfare/pkg/broker"
@@ -29,57 +30,54 @@ func TestRetriesTakeHalfOfTheWorkersInTheirOrder(t *testing.T) {
 	if r, ok := q.begin(); ok {
 		t.Errorf("%v begins without a worker", r)
 	}
-	q.end(retry{})
+	q.end()
 	if r, ok := q.begin(); !ok || r.delivery.Sequence != 2 {
 		t.Errorf("%v, %v begins, want 2", r, ok)
 	}
-	q.end(retry{})
+	q.end()
 	if r, ok := q.begin(); ok {
 		t.Errorf("%v begins out of nothing", r)
 	}
 }
 
-func TestSuspectsAreHandledOneAtATime(t *testing.T) {
+func TestAnySuspectMayBeNext(t *testing.T) {
 	t.Parallel()
-	q := &retries{free: 3}
-	for sequence, suspect := range []bool{true, true, false, true} {
-		r := waitingRetry(uint64(sequence), 1)
-		r.suspect = suspect
-		q.add(r)
-	}
-	begin := func(want int) (r retry) {
-		t.Helper()
-		r, ok := q.begin()
-		if ok != (want >= 0) || ok && r.delivery.Sequence != uint64(want) {
-			t.Errorf("%v, %v begins, want %d", r.delivery, ok, want)
+	first := make(map[uint64]bool)
+	for range 1000 {
+		q := newSuspects()
+		for i := range uint64(3) {
+			q.add(waitingRetry(i, 1))
 		}
-		return r
+		<-q.came
+		var order []uint64
+		for r, ok := q.one(); ok; r, ok = q.one() {
+			order = append(order, r.delivery.Sequence)
+		}
+		first[order[0]] = true
+		if slices.Sort(order); !slices.Equal(order, []uint64{0, 1, 2}) || q.bytes != 0 {
+			t.Fatalf("%v are taken, %d bytes of none are left", order, q.bytes)
+		}
 	}
-	const nothing = -1
-	first, other := begin(0), begin(2)
-	begin(nothing)
-	q.end(other)
-	begin(nothing)
-	q.end(first)
-	begin(1)
-	begin(nothing)
+	if len(first) != 3 {
+		t.Errorf("in 1000 times only %v came first", first)
+	}
 }
 
 func TestWaitingRetriesAreBounded(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[int]int{0: maxWaiting, 3 << 10: maxWaiting, 1 << 20: maxWaitingBytes >> 20} {
-		q := &retries{free: 1}
+		q := &queue{}
 		added := 0
 		for i := range uint64(maxWaiting + 1) {
 			if q.add(waitingRetry(i, body)) {
 				added++
 			}
 		}
-		if left := q.clear(); added != want || len(left) != want || q.bytes != 0 {
+		if left := q.close(); added != want || len(left) != want || q.bytes != 0 {
 			t.Errorf("of bodies of %d bytes, %d are added and %d left, %d bytes of none; want %d", body, added, len(left), q.bytes, want)
 		}
-		if !q.add(waitingRetry(1, body)) {
-			t.Error("no room after it was cleared")
+		if q.add(waitingRetry(1, body)) {
+			t.Error("it takes one after it was closed")
 		}
 	}
 }

@@ -305,55 +305,6 @@ func TestReadinessDoesNotWaitForTheDurable(t *testing.T) {
 	}
 }
 
-// TestAMessageThatEndsTheProcessIsADeadLetterUnseen delivers a message 12 times
-// without anybody settling it.
-func TestAMessageThatEndsTheProcessIsADeadLetterUnseen(t *testing.T) {
-	t.Parallel()
-	server := natstest.Start(t, t.TempDir(), "")
-	b := natstest.Provisioned(t, server)
-	js := natstest.JetStream(t, server)
-	consumer, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
-	if err != nil {
-		t.Fatal(err)
-	}
-	impatient := consumer.CachedInfo().Config
-	impatient.AckWait = 50 * time.Millisecond
-	if _, err := js.UpdateConsumer(t.Context(), "CALLBACKS", impatient); err != nil {
-		t.Fatal(err)
-	}
-	cb := publish(t, b, "wav", failedWAV(1), time.Now())
-	durable, _, err := b.OwnDurable("wav").Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 12 {
-		if d, err := durable.Next(patience); err != nil || d == nil {
-			t.Fatalf("delivery %v, %v", d, err)
-		}
-	}
-	seen, unseen := newTally(), newTally()
-	run(t, consume.Options{
-		Broker: b, Contract: contract(t, "wav"),
-		Handler: func(_ context.Context, d consume.Delivery) error {
-			seen.add(d.Callback.TaskID)
-			return nil
-		},
-		Unseen: func(_ context.Context, cb callback.Callback) error {
-			unseen.add(cb.TaskID)
-			return nil
-		},
-	})
-	letter := deadLetters(t, b, 1)[0]
-	if letter.Header["Fanfare-Reason"] != "deadly" || letter.Header["Fanfare-Deliveries"] != "13" || !bytes.Equal(letter.Body, cb.Body) {
-		t.Errorf("dead letter is %+v", letter)
-	}
-	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
-	if seen.tasks() != 0 {
-		t.Error("the handler saw it")
-	}
-	unseen.onceEach(t, 1)
-}
-
 // TestFailingTasksDoNotHoldUpFreshOnes has thousands of tasks whose second
 // delivery would keep every worker busy for minutes.
 func TestFailingTasksDoNotHoldUpFreshOnes(t *testing.T) {

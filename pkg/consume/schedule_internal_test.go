@@ -29,7 +29,7 @@ func TestDeadlyIsWhatRetriesDoNotExplain(t *testing.T) {
 	}
 }
 
-func TestSuspectIsWhatCameOnceMoreThanRetriesExplain(t *testing.T) {
+func TestSuspectIsWhatCameTwiceMoreThanRetriesExplain(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		n    uint64
@@ -38,10 +38,12 @@ func TestSuspectIsWhatCameOnceMoreThanRetriesExplain(t *testing.T) {
 	}{
 		"the first delivery":               {1, time.Hour, false},
 		"one kill":                         {2, time.Minute, false},
-		"five kills, a minute each":        {6, 5 * time.Minute, true},
+		"five kills, a minute each":        {6, 5 * time.Minute, false},
+		"six kills, a minute each":         {7, 6 * time.Minute, true},
 		"put off in half a minute":         {9, 30 * time.Second, false},
 		"retries for half an hour":         {6, 30 * time.Minute, false},
-		"the same, and one kill":           {7, 31 * time.Minute, true},
+		"the same, and one kill":           {7, 31 * time.Minute, false},
+		"the same, and two":                {8, 32 * time.Minute, true},
 		"delivered again after a long way": {2, time.Hour, false},
 	} {
 		if got := suspect(row.n, row.age, time.Minute); got != row.want {

@@ -34,21 +34,28 @@ var (
 	errDeadly  = errors.New("consume: handling this seems to end the process")
 )
 
+// decision is what is to become of a delivery, and why.
+type decision struct {
+	verdict verdict
+	reason  string
+	err     error // of the handler
+}
+
 // judge says what becomes of a message after its handler returned err.
-func judge(err error, last bool) (v verdict, reason string) {
+func judge(err error, last bool) decision {
 	switch {
 	case err == nil:
-		return verdictAck, ""
+		return decision{verdictAck, "", nil}
 	case errors.Is(err, errInvalid):
-		return verdictDeadLetter, reasonInvalid
+		return decision{verdictDeadLetter, reasonInvalid, err}
 	case errors.Is(err, errDeadly):
-		return verdictDeadLetter, reasonDeadly
+		return decision{verdictDeadLetter, reasonDeadly, err}
 	case deliver.IsPermanent(err):
-		return verdictDeadLetter, reasonPermanent
+		return decision{verdictDeadLetter, reasonPermanent, err}
 	case last && !ours(err):
-		return verdictDeadLetter, reasonGaveUp
+		return decision{verdictDeadLetter, reasonGaveUp, err}
 	default:
-		return verdictRetry, ""
+		return decision{verdictRetry, "", err}
 	}
 }
 
@@ -56,13 +63,6 @@ func judge(err error, last bool) (v verdict, reason string) {
 // our age, so that the message is not to blame.
 func ours(err error) bool {
 	return unwritable(err) || errors.Is(err, context.Canceled) || errors.Is(err, format.ErrNewer)
-}
-
-// decision is what is to become of a delivery, and why.
-type decision struct {
-	verdict verdict
-	reason  string
-	err     error // of the handler
 }
 
 // settle carries out a decision and returns the verdict that took effect: a dead

@@ -29,7 +29,7 @@ const (
 // then it asks for nothing any more.
 const HandBackDelay = fetchWait
 
-// Options configures a Loop. All fields are required.
+// Options configures a Loop. All fields but Stop are required.
 type Options struct {
 	Logger       *slog.Logger
 	Subscription *broker.Subscription
@@ -39,6 +39,10 @@ type Options struct {
 	// Deliver handles and settles a delivery, and calls done when it has. If that
 	// is after its return, the worker takes another one meanwhile.
 	Deliver func(ctx context.Context, d *broker.Delivery, done func())
+
+	// Stop is called when nothing more is fetched, to settle what waits to be
+	// handled; nil: nothing does.
+	Stop func()
 }
 
 // Loop hands over the deliveries of one durable.
@@ -47,6 +51,7 @@ type Loop struct {
 	logger  *slog.Logger
 	source  source
 	inHand  inHand
+	handed  sync.WaitGroup // deliveries that are not done
 	settled unconfirmed
 }
 
@@ -70,13 +75,16 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer fail(nil)
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(fetching, func() { time.AfterFunc(l.options.Drain, cancel) })
-	defer stop()
 
 	living, end := context.WithCancel(context.WithoutCancel(ctx))
 	var workers, others sync.WaitGroup
 	defer others.Wait()
 	defer end()
+	others.Go(func() {
+		if l.drain(fetching, living) {
+			cancel()
+		}
+	})
 	others.Go(func() {
 		select {
 		case <-living.Done():
@@ -93,6 +101,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		})
 	}
 	workers.Wait()
+	l.handed.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -119,13 +128,25 @@ func (l *Loop) work(ctx, working context.Context) error {
 			l.inHand.release(d)
 		default:
 			ctx, end := d.Trace(working)
+			l.handed.Add(1)
 			l.options.Deliver(ctx, d, func() {
 				end()
 				l.inHand.release(d)
+				l.handed.Done()
 			})
 		}
 	}
 	return nil
+}
+
+// drain waits until nothing more is fetched, and then for as long as what is in hand
+// may take. It reports whether that takes longer.
+func (l *Loop) drain(fetching, living context.Context) bool {
+	<-fetching.Done()
+	if l.options.Stop != nil {
+		l.options.Stop()
+	}
+	return Pause(living, l.options.Drain) == nil
 }
 
 // remember looks now and then how far the durable has come: if it is lost, what

@@ -197,3 +197,31 @@ func TestWhatIsNotDoneIsInHand(t *testing.T) {
 		t.Errorf("%v, %d deliveries, want 2", err, got.CachedInfo().Delivered.Consumer)
 	}
 }
+
+// The loop ends when everything is done, and gives signs of life until then.
+func TestWhatIsNotDoneHoldsUpTheEnd(t *testing.T) {
+	t.Parallel()
+	b := natstest.Broker(t)
+	publish(t, b, "t")
+	hands, stopped := make(chan func(), 1), make(chan struct{})
+	l := deliver.New(deliver.Options{
+		Logger: natstest.Logger(t), Subscription: b.OwnDurable("wav"), Workers: 1, Drain: patience,
+		Deliver: func(_ context.Context, _ *broker.Delivery, done func()) { hands <- done },
+		Stop:    func() { close(stopped) },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	done := <-hands
+	cancel()
+	<-stopped
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended with %v while something was in hand", err)
+	case <-time.After(5 * time.Second): // longer than a fetch that has begun
+	}
+	done()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
