@@ -54,7 +54,7 @@ func main() {
 	var c commands
 	k, err := parser(&c)
 	if err != nil {
-		panic(err)
+		fail(err)
 	}
 	line, err := k.Parse(os.Args[1:])
 	k.FatalIfErrorf(err)
@@ -69,7 +69,11 @@ func main() {
 		env.Name = "go run ."
 	}
 	if err := line.Run(env); err != nil {
-		fmt.Fprintf(os.Stderr, "fanfare: %v\n", err)
-		os.Exit(1)
+		fail(err)
 	}
+}
+
+func fail(err error) {
+	fmt.Fprintf(os.Stderr, "fanfare: %v\n", err)
+	os.Exit(1)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
 )
@@ -16,9 +15,6 @@ import (
 // callbacks came again, which no type is.
 const againPrefix = "_again."
 
-// againWait bounds noting that a callback came again: its sender waits for an answer.
-const againWait = 250 * time.Millisecond
-
 // Again says that a callback came again after it was stored.
 type Again struct {
 	MessageID string    `json:"message_id"`
@@ -26,13 +22,11 @@ type Again struct {
 }
 
 // cameAgain notes that a callback came again, for those who want to know a task's story.
-// It is of no use to anybody else, so that nothing is done if it cannot be noted.
+// It is of no use to anybody else, so that nobody waits until it is stored.
 func (b *Broker) cameAgain(ctx context.Context, cb callback.Callback) {
-	ctx, cancel := context.WithTimeout(ctx, againWait)
-	defer cancel()
 	note, err := json.Marshal(Again{cb.MessageID(), cb.Received.UTC()})
 	if err == nil {
-		_, err = b.js.Publish(ctx, "$KV."+BucketTasksState+"."+againPrefix+cb.Key(".")+"."+string(cb.Stage), note, jetstream.WithRetryAttempts(0))
+		err = b.conn.Publish("$KV."+BucketTasksState+"."+againPrefix+cb.Key(".")+"."+string(cb.Stage), note)
 	}
 	if err != nil {
 		b.logger.DebugContext(ctx, "duplicate not noted", "message_id", cb.MessageID(), "error", err)

@@ -20,13 +20,23 @@ func (b *Broker) Results() *Results { return &Results{bucket{broker: b, name: Bu
 
 // Get returns the result of a task; found is false when there is none.
 func (r *Results) Get(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error) {
+	return r.read(ctx, t, id, result.Decode)
+}
+
+// GetAll is Get for a document that is to be written somewhere: the error wraps
+// [format.ErrNewer] if something of it would be lost.
+func (r *Results) GetAll(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error) {
+	return r.read(ctx, t, id, result.DecodeAll)
+}
+
+func (r *Results) read(ctx context.Context, t callback.Type, id callback.TaskID, decode func([]byte) (result.Document, error)) (doc result.Document, found bool, err error) {
 	key := callback.Key(t, id, ".")
 	value, revision, err := r.get(ctx, key)
 	if err != nil || revision == 0 {
 		return doc, false, err
 	}
-	doc, err = decodeResult(key, value)
-	return doc, err == nil, err
+	doc, err = decode(value)
+	return doc, err == nil, ofResult(key, err)
 }
 
 func decodeResult(key string, value []byte) (result.Document, error) {

@@ -91,7 +91,7 @@ func (a *Archiver) putManifest(ctx context.Context, doc result.Document) error {
 			return err
 		}
 		put = body
-		now, found, err := a.results.Get(ctx, doc.Type, doc.TaskID)
+		now, found, err := a.results.GetAll(ctx, doc.Type, doc.TaskID)
 		if err != nil || !found {
 			return err
 		}

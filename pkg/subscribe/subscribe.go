@@ -9,6 +9,7 @@
 package subscribe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,22 +69,12 @@ func (o *Options) validate() error {
 	case o.AckWait != 0 && o.AckWait < minAckWait:
 		return fmt.Errorf("subscribe: ack wait of %s: want at least %s", o.AckWait, minAckWait)
 	case o.Drain < 0:
-		return fmt.Errorf("subscribe: drain of %s: want none or more", o.Drain)
+		return fmt.Errorf("subscribe: drain of %s: want more than that", o.Drain)
 	}
-	o.setDefaults()
+	o.Workers = cmp.Or(o.Workers, 8)
+	o.AckWait = cmp.Or(o.AckWait, defaultAckWait)
+	o.Drain = cmp.Or(o.Drain, defaultDrain)
 	return o.validateName()
-}
-
-func (o *Options) setDefaults() {
-	if o.Workers == 0 {
-		o.Workers = 8
-	}
-	if o.AckWait == 0 {
-		o.AckWait = defaultAckWait
-	}
-	if o.Drain == 0 {
-		o.Drain = defaultDrain
-	}
 }
 
 // validateName refuses what can be no durable's name, and a type's, which is the
