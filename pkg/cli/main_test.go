@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,18 +59,27 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	built = binaries{dir}
-	for path, pkg := range map[string]string{
-		built.fanfare():    "fanfare",
-		built.natsServer(): "github.com/nats-io/nats-server/v2",
+	for _, args := range [][]string{
+		append(raceFlags(), "-o", built.fanfare(), "fanfare"),
+		{"-o", built.natsServer(), "github.com/nats-io/nats-server/v2"},
 	} {
-		if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		if out, err := exec.CommandContext(context.Background(), "go", append([]string{"build"}, args...)...).CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("build %v: %w\n%s", args, err, out)
 		}
 	}
 	if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// raceFlags have fanfare built with the race detector where the tests are.
+func raceFlags() []string {
+	info, ok := debug.ReadBuildInfo()
+	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return []string{"-race"}
+	}
+	return nil
 }
 
 // eventually waits until ok.
@@ -145,6 +156,9 @@ func launch(tb testing.TB, program string, args ...string) *process {
 	tb.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done // it writes no more into directories that are about to be removed
+		if strings.Contains(p.err.String(), "DATA RACE") {
+			tb.Errorf("%s: a data race:\n%s", p.name, p.err.String())
+		}
 		if tb.Failed() {
 			tb.Logf("%s\n%s\n%s", p.name, p.out.String(), tail(p.err.String()))
 		}
