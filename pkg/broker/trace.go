@@ -56,6 +56,18 @@ func (d *Delivery) Trace(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { span.End() }
 }
 
+// Judged says in the delivery's span, which ctx carries, what became of the message.
+// trouble is the kind of what went wrong, from a closed set, or "": an error's text may
+// quote a payload or a URL, and stays out.
+func (d *Delivery) Judged(ctx context.Context, verdict, trouble string) {
+	span := trace.SpanFromContext(ctx)
+	span.SetAttributes(attribute.String("fanfare.verdict", verdict))
+	if trouble != "" {
+		span.SetAttributes(attribute.String("error.type", trouble))
+		span.SetStatus(codes.Error, verdict)
+	}
+}
+
 func endSpan(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "not confirmed")

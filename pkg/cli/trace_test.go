@@ -23,6 +23,16 @@ type span struct {
 	*trace.Span
 }
 
+// attribute returns the text of an attribute, "" if there is none.
+func (s span) attribute(key string) string {
+	for _, attribute := range s.GetAttributes() {
+		if attribute.GetKey() == key {
+			return attribute.GetValue().GetStringValue()
+		}
+	}
+	return ""
+}
+
 // spans is an OTLP collector.
 type spans struct {
 	mu  sync.Mutex
@@ -138,6 +148,9 @@ func TestOneTraceLeadsFromTheRequestToTheDownload(t *testing.T) {
 		}
 		if strings.Contains(got.String(), "secret") {
 			t.Errorf("%s tells a URL's query: %s", want.name, got.String())
+		}
+		if verdict := got.attribute("fanfare.verdict"); strings.HasPrefix(want.name, "process ") != (verdict == "ack") {
+			t.Errorf("%s: verdict %q", want.name, verdict)
 		}
 		above = hex.EncodeToString(got.GetSpanId())
 	}

@@ -28,6 +28,7 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 	took := time.Since(start)
 	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
 	observe(ctx, r.metrics.duration, took)
+	judged(ctx, d, decision{v, reason, err}, settled)
 	r.log(ctx, line{cb, d, v, took, err, settled})
 }
 

@@ -19,8 +19,10 @@ import (
 // flushWait bounds sending the last spans at the end of a process.
 const flushWait = 5 * time.Second
 
-// Tracing sends spans by OTLP over HTTP, as the OTEL_* environment variables say
+// Tracing sends spans by OTLP over HTTP, as the OTEL_* environment variables of the
+// exporter, the sampler, the resource, and the batches and limits of spans say
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
+// OTEL_PROPAGATORS is not read: whoever passes a trace on does so as W3C has it.
 type Tracing struct{ provider *trace.TracerProvider }
 
 // NewTracing returns nil, for no tracing at all, unless the environment asks for it:

@@ -1,0 +1,46 @@
+package consume
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/media"
+)
+
+// otherTrouble is OpenTelemetry's own word for what has no name.
+const otherTrouble = "_OTHER"
+
+// judged says in the delivery's span what became of it, and why.
+func judged(ctx context.Context, d *broker.Delivery, what decision, settled error) {
+	if what.verdict == verdictDeadLetter {
+		trace.SpanFromContext(ctx).SetAttributes(attribute.String("fanfare.reason", what.reason))
+	}
+	d.Judged(ctx, string(what.verdict), trouble(what.err, settled))
+}
+
+// trouble is the kind of what went wrong, or "".
+func trouble(err, settled error) string {
+	fetch, fetched := errors.AsType[*media.FetchError](err)
+	switch {
+	case err == nil && settled == nil:
+		return ""
+	case err == nil:
+		return "unsettled" // done, and not confirmed: it may come again
+	case errors.Is(err, context.Canceled):
+		return "shutdown"
+	case unwritable(err):
+		return "unwritable"
+	case errors.Is(err, errInvalid):
+		return reasonInvalid
+	case errors.Is(err, errDeadly):
+		return reasonDeadly
+	case fetched:
+		return string(fetch.Reason)
+	default:
+		return otherTrouble
+	}
+}

@@ -1,0 +1,55 @@
+package subscribe_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"fanfare/pkg/broker"
+	"fanfare/pkg/callback"
+	"fanfare/pkg/natsd/natstest"
+	"fanfare/pkg/subscribe"
+)
+
+func TestSpanOfADeliverySaysWhatBecameOfIt(t *testing.T) {
+	t.Parallel()
+	ended := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(ended))
+	t.Cleanup(func() { _ = provider.Shutdown(context.WithoutCancel(t.Context())) })
+	server := natstest.Start(t, t.TempDir(), "")
+	natstest.Provisioned(t, server)
+	b, err := broker.Connect(broker.Options{Logger: natstest.Logger(t), InProcess: server, Tracer: provider.Tracer("billing")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	callbacks(t, subscribe.Options{Broker: b, Workers: 1}, "wav", func(_ context.Context, cb callback.Callback) error {
+		return map[callback.TaskID]error{
+			"task-term": subscribe.Permanent(errors.New("a secret")), "task-retry": errors.New("a secret"),
+		}[cb.TaskID]
+	})
+	for verdict, trouble := range map[string]string{"ack": "", "term": "_OTHER", "retry": "_OTHER"} {
+		publish(t, b, "wav", failed(verdict))
+		eventually(t, verdict+" is said", func() bool {
+			for _, span := range ended.GetSpans() {
+				said := make(map[string]string)
+				for _, a := range span.Attributes {
+					said[string(a.Key)] = a.Value.String()
+				}
+				if said["fanfare.verdict"] != verdict {
+					continue
+				}
+				if said["error.type"] != trouble || (span.Status.Code == codes.Error) != (trouble != "") || strings.Contains(span.Status.Description, "secret") {
+					t.Errorf("%s: the span says %v, status %+v", verdict, said, span.Status)
+				}
+				return true
+			}
+			return false
+		})
+	}
+}
