@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,8 @@ type dashboard struct {
 			X, Y, W, H int
 		} `json:"gridPos"`
 		Targets []struct {
-			Expr string `json:"expr"`
+			Expr     string `json:"expr"`
+			Exemplar bool   `json:"exemplar"`
 		} `json:"targets"`
 	} `json:"panels"`
 }
@@ -107,6 +109,26 @@ func TestEveryPanelExplainsItself(t *testing.T) {
 		if _, err := parser.NewParser(parser.Options{}).ParseExpr(expression); err != nil {
 			t.Errorf("%s: %v", where, err)
 		}
+	}
+}
+
+// TestLatenciesShowTheirExemplars names the histograms that have examples of traces.
+func TestLatenciesShowTheirExemplars(t *testing.T) {
+	t.Parallel()
+	var shown []string
+	for _, board := range loadDashboards(t) {
+		for _, panel := range board.Panels {
+			for _, target := range panel.Targets {
+				if target.Exemplar {
+					shown = append(shown, regexp.MustCompile(`fanfare_\w+_bucket|$`).FindString(target.Expr))
+				}
+			}
+		}
+	}
+	slices.Sort(shown)
+	if got, want := strings.Join(slices.Compact(shown), " "),
+		"fanfare_callback_duration_seconds_bucket fanfare_handle_duration_seconds_bucket fanfare_publish_duration_seconds_bucket"; got != want {
+		t.Errorf("exemplars are shown of %s, want %s", got, want)
 	}
 }
 

@@ -2,6 +2,8 @@
 // deploy/grafana/dashboards comes from here: go run ./cmd/dashboards writes it.
 package dashboards
 
+import "regexp"
+
 // A panel is one graph or number: what it shows, in which unit, and how it is asked for.
 type panel struct {
 	title       string
@@ -15,6 +17,11 @@ type panel struct {
 
 // A query is one expression, and what its series are called.
 type query struct{ expr, legend string }
+
+// exemplary reports whether it is over a histogram that has examples of traces.
+func (q query) exemplary() bool {
+	return regexp.MustCompile(`fanfare_(callback|publish|handle)_duration_seconds_bucket`).MatchString(q.expr)
+}
 
 // A limit is a value from which on a colour counts.
 type limit struct {
@@ -89,10 +96,14 @@ func (b board) layout() []object {
 func (p panel) model() object {
 	targets := make([]object, 0, len(p.queries))
 	for i, q := range p.queries {
-		targets = append(targets, object{
+		target := object{
 			"refId": string(rune('A' + i)), "datasource": source(),
 			"expr": q.expr, "legendFormat": q.legend, "instant": p.number, "range": !p.number,
-		})
+		}
+		if q.exemplary() && !p.number { // there are no examples of a single moment
+			target["exemplar"] = true
+		}
+		targets = append(targets, target)
 	}
 	model := object{
 		"title": p.title, "description": p.description,

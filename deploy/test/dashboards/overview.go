@@ -37,9 +37,9 @@ func overviewNumbers() []panel {
 			queries:     []query{{`max(fanfare_stream_messages{stream="DEAD_LETTERS"})`, ""}},
 		},
 		{
-			title: "Processes that answer", unit: "percentunit", number: true,
-			description: "Share of fanfare's processes that Prometheus can scrape.",
-			queries:     []query{{`avg(up{job=~"gateway|consumer|reconciler|standalone"})`, ""}},
+			title: "Processes that answer", unit: "short", number: true,
+			description: "Processes that Prometheus can scrape, by job. Hold it against how many are meant to run: where targets are found by name, a stopped one is no target any more.",
+			queries:     []query{{`sum by (job) (up{job=~"gateway|consumer|reconciler|standalone"})`, "{{job}}"}},
 		},
 	}
 }
@@ -88,8 +88,8 @@ func overviewGraphs() []panel {
 			queries:     []query{{`max by (stream) (fanfare_stream_messages{stream=~"QUARANTINE|DEAD_LETTERS"})`, "{{stream}}"}},
 		},
 		{
-			title: "Callbacks in flight", unit: "short", limits: []limit{orange(512)},
-			description: "Callbacks that a gateway is receiving right now. The line is the default of --max-in-flight, beyond which the answer is 429.",
+			title: "Requests in flight", unit: "short",
+			description: "Requests of callbacks that a gateway has in hand, from their heads on. --max-in-flight counts only those whose body has been read, so more than that may be in flight while none is refused.",
 			queries:     []query{{`fanfare_http_requests_in_flight`, "{{instance}}"}},
 		},
 	}
