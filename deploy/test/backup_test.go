@@ -226,16 +226,6 @@ func TestBackupIsRestored(t *testing.T) {
 	}
 }
 
-// save runs the line that saves a role's connection.
-func (b *backupRig) save(t *testing.T, sh *shell, role, line string) {
-	t.Helper()
-	said := strings.Count(line, "tls://nats:4222") + strings.Count(line, "_INBOX.U…")
-	if said != 2 {
-		t.Fatalf("%s: it has other placeholders", line)
-	}
-	sh.run(t, strings.NewReplacer("tls://nats:4222", b.url(), "_INBOX.U…", b.inbox(t, role)).Replace(line))
-}
-
 // goOn starts everything again and checks that what was done before the backup is not
 // done again, and what was not is.
 func (b *backupRig) goOn(t *testing.T, js jetstream.JetStream) {

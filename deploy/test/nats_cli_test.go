@@ -14,10 +14,12 @@ type standaloneRig struct {
 	callbacks, nats string // URLs
 }
 
-func startStandalone(t *testing.T, dir string) standaloneRig {
+func startStandalone(t *testing.T, dir string, flags ...string) standaloneRig {
 	t.Helper()
-	p := start(t, program(t, programs.fanfare), "standalone", "--data-dir", dir, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
-		"--nats-listen", "127.0.0.1:0", "--store-max-bytes", "268435456")
+	p := start(t, program(t, programs.fanfare), append([]string{
+		"standalone", "--data-dir", dir, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
+		"--nats-listen", "127.0.0.1:0", "--store-max-bytes", "268435456",
+	}, flags...)...)
 	return standaloneRig{p, p.says(t, `POST (http://[^/]+)/callbacks`) + "/callbacks/", p.says(t, `subscribe +(nats://\S+)`)}
 }
 

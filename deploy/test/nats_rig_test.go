@@ -15,14 +15,15 @@ import (
 // natsRig is a NATS server as deploy/nats/secure.conf has it, on an address of its own,
 // and what clients need to reach it.
 type natsRig struct {
-	dir  string // the configuration, in place of /etc/nats
-	addr string
+	dir     string // the configuration, in place of /etc/nats
+	addr    string
+	monitor string // where it is monitored
 }
 
 func newNATSRig(t *testing.T) *natsRig {
 	t.Helper()
 	_, port, _ := strings.Cut(freeAddr(t), ":")
-	r := &natsRig{dir: t.TempDir(), addr: "localhost:" + port}
+	r := &natsRig{dir: t.TempDir(), addr: "localhost:" + port, monitor: freeAddr(t)}
 	once(t, program(t, programs.fanfare), "provision", "--dev-secrets", r.secret(""))
 	return r
 }
@@ -33,7 +34,7 @@ func (r *natsRig) secret(name string) string { return filepath.Join(r.dir, "secr
 // start starts the server on a store.
 func (r *natsRig) start(t *testing.T, store string) *process {
 	t.Helper()
-	replace := strings.NewReplacer("0.0.0.0:4222", r.addr, "http: 127.0.0.1:8222", "http: 127.0.0.1:-1", "store_dir: /data", "store_dir: "+store, "/etc/nats", r.dir)
+	replace := strings.NewReplacer("0.0.0.0:4222", r.addr, "http: 127.0.0.1:8222", "http: "+r.monitor, "store_dir: /data", "store_dir: "+store, "/etc/nats", r.dir)
 	for _, name := range []string{"secure.conf", "base.conf", "accounts.conf"} {
 		write(t, r.dir, name, []byte(replace.Replace(string(read(t, "../nats/"+name)))))
 	}
@@ -55,6 +56,16 @@ func (r *natsRig) inbox(t *testing.T, role string) string {
 		t.Fatalf("roles.conf has no inbox of %s", role)
 	}
 	return string(match[1])
+}
+
+// save runs the line that saves a role's connection.
+func (r *natsRig) save(t *testing.T, sh *shell, role, line string) {
+	t.Helper()
+	said := strings.Count(line, "tls://nats:4222") + strings.Count(line, "_INBOX.U…")
+	if said != 2 {
+		t.Fatalf("%s: it has other placeholders", line)
+	}
+	sh.run(t, strings.NewReplacer("tls://nats:4222", r.url(), "_INBOX.U…", r.inbox(t, role)).Replace(line))
 }
 
 // operator connects a client with the role that may read everything.

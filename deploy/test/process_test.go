@@ -22,6 +22,7 @@ const patience = 90 * time.Second
 // process is a program that runs until the test ends.
 type process struct {
 	name string
+	pid  int
 	stop func() // ends it, and waits until it has
 
 	mu     sync.Mutex
@@ -54,6 +55,7 @@ func start(t *testing.T, path string, args ...string) *process {
 		cancel()
 		t.Fatal(err)
 	}
+	p.pid = command.Process.Pid
 	p.stop = sync.OnceFunc(func() {
 		cancel()
 		_ = command.Wait()

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // TestCommandsOfTheRunbookExist asks fanfare for help about every command that the
@@ -34,6 +36,28 @@ func TestCommandsOfTheRunbookExist(t *testing.T) {
 			if !regexp.MustCompile(flag + `[=\s]`).MatchString(help) {
 				t.Errorf("fanfare %s has no %s", name, flag)
 			}
+		}
+	}
+}
+
+// TestServicesOfTheRunbookExist looks up in docker-compose.yml whom the runbook's commands
+// for Compose name.
+func TestServicesOfTheRunbookExist(t *testing.T) {
+	t.Parallel()
+	var compose struct {
+		Services map[string]any `yaml:"services"`
+	}
+	if err := yaml.Unmarshal(read(t, root+"/docker-compose.yml"), &compose); err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`docker compose (?:exec|run --rm|logs|restart|cp|up [a-z -]*--force-recreate) ([a-z0-9-]+)`).
+		FindAllStringSubmatch(string(read(t, "../runbook.md")), -1)
+	if len(named) < 5 {
+		t.Fatalf("only %d services are named", len(named))
+	}
+	for _, command := range named {
+		if compose.Services[command[1]] == nil {
+			t.Errorf("%s: there is no such service", command[0])
 		}
 	}
 }
