@@ -24,12 +24,13 @@ func (r *Runner) deliver(ctx context.Context, d *broker.Delivery) {
 	if what.verdict == verdictRetry {
 		r.calendar.took(time.Since(start)) // its next one takes as long, as far as anyone can tell
 	}
-	v, settled := r.settle(context.WithoutCancel(ctx), d, what)
+	var settled error
+	what.verdict, settled = r.settle(context.WithoutCancel(ctx), d, what)
 	took := time.Since(start)
-	r.metrics.deliveries.WithLabelValues(string(v)).Inc()
+	r.metrics.deliveries.WithLabelValues(string(what.verdict)).Inc()
 	observe(ctx, r.metrics.duration, took)
-	judged(ctx, d, decision{v, reason, err}, settled)
-	r.log(ctx, line{cb, d, v, took, err, settled})
+	judged(ctx, d, what, settled)
+	r.log(ctx, line{cb, d, what.verdict, took, err, settled})
 }
 
 // handle gives the callback to the handler. last tells that there will be no

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/format"
 	"fanfare/pkg/media"
 )
 
@@ -34,6 +35,8 @@ func trouble(err, settled error) string {
 		return "shutdown"
 	case unwritable(err):
 		return "unwritable"
+	case errors.Is(err, format.ErrNewer):
+		return "newer"
 	case errors.Is(err, errInvalid):
 		return reasonInvalid
 	case errors.Is(err, errDeadly):
