@@ -118,6 +118,7 @@ func TestContractOfComparison(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), "")
 	r := start(t, natstest.Provisioned(t, server))
 	js := natstest.JetStream(t, server)
+	natstest.Erasable(t, js, "CALLBACKS")
 	plant := func(id, source string) uint64 {
 		msg := nats.NewMsg("callbacks.wav.complete")
 		msg.Header = nats.Header{"Nats-Msg-Id": {id}, "ce-id": {id}, "ce-source": {source}}

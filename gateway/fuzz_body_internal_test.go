@@ -83,13 +83,12 @@ func FuzzBody(f *testing.F) {
 		store.published, store.quarantined = nil, nil
 		if runs++; runs%10_000 == 0 { // before they are full, which is answered 503
 			for _, name := range []string{broker.StreamCallbacks, broker.StreamQuarantine} {
-				stream, err := js.Stream(t.Context(), name)
-				if err == nil {
-					err = stream.Purge(t.Context())
-				}
-				if err != nil {
+				if err := js.DeleteStream(t.Context(), name); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if _, err := store.Provision(t.Context(), broker.Plan{Types: contracts.Types(), StoreMaxBytes: 1 << 30}); err != nil {
+				t.Fatal(err)
 			}
 		}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/callbacks/"+typ, io.NopCloser(bytes.NewReader(body)))

@@ -79,6 +79,7 @@ func startRig(tb testing.TB, outside http.Handler) *rig {
 	tb.Cleanup(func() { _ = traces.Shutdown(context.WithoutCancel(tb.Context())) })
 	r := &rig{tb: tb, contracts: contracts, js: natstest.JetStream(tb, server), tracer: traces.Tracer("fanfare"), outside: httptest.NewServer(outside)}
 	tb.Cleanup(r.outside.Close)
+	natstest.Erasable(tb, r.js, broker.StreamCallbacks)
 	r.broker, err = broker.Connect(broker.Options{Logger: natstest.Logger(tb), InProcess: server, Tracer: r.tracer})
 	if err != nil {
 		tb.Fatal(err)

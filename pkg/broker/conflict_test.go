@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/natsd/natstest"
 )
 
 // TestOnlyWhatCanBeComparedIsAConflict stores another message under the callback's
@@ -26,6 +27,7 @@ func TestOnlyWhatCanBeComparedIsAConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, js := provisioned(t)
+			natstest.Erasable(t, js, "CALLBACKS")
 			cb := wav("t")
 			msg := nats.NewMsg("callbacks.wav.error")
 			msg.Header["ce-id"] = []string{cb.MessageID()}

@@ -41,21 +41,14 @@ func driftOfStream(is, want jetstream.StreamConfig) []Drift {
 	c.setting("max_age", is.MaxAge, want.MaxAge)
 	c.setting("max_bytes", is.MaxBytes, want.MaxBytes)
 	c.setting("max_msgs", is.MaxMsgs, -1)
-	c.setting("max_msgs_per_subject", is.MaxMsgsPerSubject, -1)
+	c.setting("max_msgs_per_subject", is.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
 	c.setting("max_msg_size", is.MaxMsgSize, -1)
 	c.setting("duplicate_window", is.Duplicates, want.Duplicates)
 	c.setting("num_replicas", is.Replicas, want.Replicas)
 	c.setting("allow_direct", is.AllowDirect, want.AllowDirect)
-	return c.drifts
-}
-
-func driftOfBucket(is, want jetstream.KeyValueConfig) []Drift {
-	c := comparison{object: "bucket " + want.Bucket}
-	c.setting("history", is.History, want.History)
-	c.setting("ttl", is.TTL, want.TTL)
-	c.setting("max_bytes", is.MaxBytes, want.MaxBytes)
-	c.setting("storage", is.Storage, want.Storage)
-	c.setting("num_replicas", is.Replicas, want.Replicas)
+	c.setting("allow_rollup_hdrs", is.AllowRollup, want.AllowRollup)
+	c.setting("deny_delete", is.DenyDelete, want.DenyDelete)
+	c.setting("deny_purge", is.DenyPurge, want.DenyPurge)
 	return c.drifts
 }
 

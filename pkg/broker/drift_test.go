@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -62,33 +63,66 @@ func TestChangedBucketIsReportedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
-		change func(*jetstream.KeyValueConfig)
+		change func(*jetstream.StreamConfig)
 		want   string
 	}{
-		{"history", func(c *jetstream.KeyValueConfig) { c.History = 3 }, "history is 3, fanfare would set 8"},
-		{"ttl", func(c *jetstream.KeyValueConfig) { c.TTL = time.Hour }, "ttl is 1h0m0s, fanfare would set 2160h0m0s"},
-		{"max bytes", func(c *jetstream.KeyValueConfig) { c.MaxBytes = 1 << 20 }, "max_bytes is 1048576, fanfare would set 10485760"},
+		{"history", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 3 }, "max_msgs_per_subject is 3, fanfare would set 8"},
+		{"max age", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }, "max_age is 1h0m0s, fanfare would set 2160h0m0s"},
+		{"max bytes", func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }, "max_bytes is 1048576, fanfare would set 10485760"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b, js := provisionTwoTypes(t)
-			bucket, err := js.KeyValue(t.Context(), "RESULTS")
-			if err != nil {
-				t.Fatal(err)
-			}
-			status, err := bucket.Status(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := status.Config()
+			config := streamConfig(t, js, "KV_RESULTS")
 			row.change(&config)
-			if _, err := js.UpdateKeyValue(t.Context(), config); err != nil {
+			if _, err := js.UpdateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				provision(t, b, plan(), "bucket RESULTS: "+row.want)
+				provision(t, b, plan(), "stream KV_RESULTS: "+row.want)
 			}
 		})
+	}
+}
+
+// What an earlier release provisioned goes on as it is, and can be brought up to date.
+func TestStreamsThatMayBeEmptiedAreReportedAndWork(t *testing.T) {
+	t.Parallel()
+	b, js := provisionTwoTypes(t)
+	var want []string
+	var upToDate []jetstream.StreamConfig
+	for _, name := range []string{"CALLBACKS", "DEAD_LETTERS", "QUARANTINE", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
+		config := streamConfig(t, js, name)
+		upToDate = append(upToDate, config)
+		if strings.HasPrefix(name, "KV_") {
+			config.AllowRollup = true
+			want = append(want, "stream "+name+": allow_rollup_hdrs is true, fanfare would set false")
+		} else if config.DenyDelete {
+			config.DenyDelete = false
+			want = append(want, "stream "+name+": deny_delete is false, fanfare would set true")
+		}
+		config.DenyPurge = false
+		want = append(want, "stream "+name+": deny_purge is false, fanfare would set true")
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.CreateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		provision(t, b, plan(), want...)
+	}
+	publish(t, b, wav("t"))
+	merge(t, b.Results(), document(wav("t")))
+	for _, config := range upToDate {
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Error(err)
+		}
+	}
+	provision(t, b, plan())
+	if _, found := get(t, b.Results(), "wav", "t"); !found || messages(t, js, "CALLBACKS") != 1 {
+		t.Error("what was stored is gone")
 	}
 }
 
@@ -170,8 +204,8 @@ func TestChangedPlanIsReportedForEveryObject(t *testing.T) {
 		"stream DEAD_LETTERS: max_bytes is 15728640, fanfare would set 31457280",
 		"stream QUARANTINE: max_bytes is 10485760, fanfare would set 20971520",
 		"stream TASKS: max_bytes is 1048576, fanfare would set 2097152",
-		"bucket RESULTS: max_bytes is 10485760, fanfare would set 20971520",
-		"bucket TASKS_STATE: max_bytes is 3145728, fanfare would set 6291456")
+		"stream KV_RESULTS: max_bytes is 10485760, fanfare would set 20971520",
+		"stream KV_TASKS_STATE: max_bytes is 3145728, fanfare would set 6291456")
 	if got := streamConfig(t, js, "CALLBACKS").MaxBytes; got != 60<<20 {
 		t.Errorf("max_bytes became %d", got)
 	}
@@ -182,8 +216,8 @@ func TestChangedPlanIsReportedForEveryObject(t *testing.T) {
 		"stream DEAD_LETTERS: num_replicas is 1, fanfare would set 3",
 		"stream QUARANTINE: num_replicas is 1, fanfare would set 3",
 		"stream TASKS: num_replicas is 1, fanfare would set 3",
-		"bucket RESULTS: num_replicas is 1, fanfare would set 3",
-		"bucket TASKS_STATE: num_replicas is 1, fanfare would set 3")
+		"stream KV_RESULTS: num_replicas is 1, fanfare would set 3",
+		"stream KV_TASKS_STATE: num_replicas is 1, fanfare would set 3")
 }
 
 func TestDriftNamesItsParts(t *testing.T) {

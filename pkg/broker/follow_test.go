@@ -283,6 +283,7 @@ func TestFollowWithoutAStreamIsAnError(t *testing.T) {
 func TestReadPassesOverWhatIsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	b, js := provisioned(t)
+	natstest.Erasable(t, js, "CALLBACKS")
 	const all = 10
 	for i := range all {
 		publish(t, b, wav(fmt.Sprint(i)))

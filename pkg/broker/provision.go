@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -48,13 +49,6 @@ func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
 		}
 		drifts = append(drifts, found...)
 	}
-	for _, want := range plan.buckets() {
-		found, err := b.provisionBucket(ctx, want)
-		if err != nil {
-			return nil, err
-		}
-		drifts = append(drifts, found...)
-	}
 	for _, t := range plan.Types {
 		found, err := b.provisionDurable(ctx, durableConfig(t))
 		if err != nil {
@@ -86,43 +80,47 @@ func (p Plan) streams() []jetstream.StreamConfig {
 	tasks.Description = "Tasks that were submitted, so that their final callbacks are expected"
 	tasks.Subjects = []string{tokenTasks + ".>"}
 
-	return []jetstream.StreamConfig{callbacks, deadLetters, quarantine, tasks}
+	// People delete single messages of the two other streams, once they have decided.
+	callbacks.DenyDelete, tasks.DenyDelete = true, true
+
+	results := p.bucket(BucketResults, 10)
+	results.Description = "One result per task"
+	results.MaxAge = resultsMaxAge
+	results.MaxMsgsPerSubject = resultsHistory
+
+	tasksState := p.bucket(BucketTasksState, 3)
+	tasksState.Description = "Which tasks still wait for their final callback, and what was done about it"
+
+	return []jetstream.StreamConfig{callbacks, deadLetters, quarantine, tasks, results, tasksState}
 }
 
 // stream is what all our streams have in common: nothing that was accepted is
-// dropped to make room, so a full stream refuses.
+// dropped to make room, so a full stream refuses, and nobody empties it.
 func (p Plan) stream(name string, percent int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:        name,
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardNew,
-		MaxAge:      keptMaxAge,
-		MaxBytes:    p.share(percent),
-		Duplicates:  duplicateWindow,
-		Replicas:    p.Replicas,
-		AllowDirect: true,
+		Name:              name,
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxAge:            keptMaxAge,
+		MaxBytes:          p.share(percent),
+		MaxMsgsPerSubject: -1,
+		Duplicates:        duplicateWindow,
+		Replicas:          p.Replicas,
+		AllowDirect:       true,
+		DenyPurge:         true,
 	}
 }
 
-func (p Plan) buckets() []jetstream.KeyValueConfig {
-	return []jetstream.KeyValueConfig{{
-		Bucket:      BucketResults,
-		Description: "One result per task",
-		History:     resultsHistory,
-		TTL:         resultsMaxAge,
-		MaxBytes:    p.share(10),
-		Storage:     jetstream.FileStorage,
-		Replicas:    p.Replicas,
-	}, {
-		Bucket:      BucketTasksState,
-		Description: "Which tasks still wait for their final callback, and what was done about it",
-		History:     1,
-		TTL:         keptMaxAge,
-		MaxBytes:    p.share(3),
-		Storage:     jetstream.FileStorage,
-		Replicas:    p.Replicas,
-	}}
+// bucket is the stream behind a key-value bucket, as JetStream's clients would create
+// it but for one thing: they let a header on any value purge the whole bucket.
+func (p Plan) bucket(name string, percent int64) jetstream.StreamConfig {
+	bucket := p.stream("KV_"+name, percent)
+	bucket.Subjects = []string{"$KV." + name + ".>"}
+	bucket.MaxMsgsPerSubject = 1
+	bucket.Duplicates = 2 * time.Minute
+	bucket.DenyDelete = true
+	return bucket
 }
 
 func durableConfig(t callback.Type) jetstream.ConsumerConfig {
@@ -147,21 +145,6 @@ func (b *Broker) provisionStream(ctx context.Context, want jetstream.StreamConfi
 		return nil, fmt.Errorf("broker: provision stream %s of %d bytes: %w", want.Name, want.MaxBytes, err)
 	}
 	return driftOfStream(stream.CachedInfo().Config, want), nil
-}
-
-func (b *Broker) provisionBucket(ctx context.Context, want jetstream.KeyValueConfig) ([]Drift, error) {
-	bucket, err := b.js.KeyValue(ctx, want.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = b.js.CreateKeyValue(ctx, want)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("broker: provision bucket %s of %d bytes: %w", want.Bucket, want.MaxBytes, err)
-	}
-	status, err := bucket.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("broker: provision bucket %s: %w", want.Bucket, err)
-	}
-	return driftOfBucket(status.Config(), want), nil
 }
 
 func (b *Broker) provisionDurable(ctx context.Context, want jetstream.ConsumerConfig) ([]Drift, error) {

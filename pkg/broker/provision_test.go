@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
@@ -69,17 +70,17 @@ func TestStreamsAreProvisionedExactly(t *testing.T) {
 	t.Parallel()
 	_, js := provisionTwoTypes(t)
 	for _, want := range []jetstream.StreamConfig{
-		{Name: "CALLBACKS", Subjects: []string{"callbacks.>", "redeliver.>"}, MaxBytes: 60 << 20, MaxAge: 7 * day},
+		{Name: "CALLBACKS", Subjects: []string{"callbacks.>", "redeliver.>"}, MaxBytes: 60 << 20, MaxAge: 7 * day, DenyDelete: true},
 		{Name: "DEAD_LETTERS", Subjects: []string{"dead-letters.>"}, MaxBytes: 15 << 20, MaxAge: 30 * day},
 		{Name: "QUARANTINE", Subjects: []string{"quarantine.>"}, MaxBytes: 10 << 20, MaxAge: 30 * day},
-		{Name: "TASKS", Subjects: []string{"tasks.>"}, MaxBytes: 1 << 20, MaxAge: 30 * day},
+		{Name: "TASKS", Subjects: []string{"tasks.>"}, MaxBytes: 1 << 20, MaxAge: 30 * day, DenyDelete: true},
 	} {
 		want.Storage = jetstream.FileStorage
 		want.Retention = jetstream.LimitsPolicy
 		want.Discard = jetstream.DiscardNew
 		want.Duplicates = day
 		want.Replicas = 1
-		want.AllowDirect = true
+		want.AllowDirect, want.DenyPurge = true, true
 		want.MaxMsgs, want.MaxConsumers, want.MaxMsgSize, want.MaxMsgsPerSubject = -1, -1, -1, -1
 		is := streamConfig(t, js, want.Name)
 		if is.Description == "" {
@@ -92,20 +93,59 @@ func TestStreamsAreProvisionedExactly(t *testing.T) {
 	}
 }
 
+// A bucket is what JetStream's own client makes of it, except that nobody can empty it.
 func TestBucketsAreProvisionedExactly(t *testing.T) {
 	t.Parallel()
 	_, js := provisionTwoTypes(t)
-	for _, want := range []struct {
-		name     string
-		history  int64
-		maxAge   time.Duration
-		maxBytes int64
-	}{{"RESULTS", 8, 90 * day, 10 << 20}, {"TASKS_STATE", 1, 30 * day, 3 << 20}} {
-		is := streamConfig(t, js, "KV_"+want.name)
-		if is.MaxMsgsPerSubject != want.history || is.MaxAge != want.maxAge || is.MaxBytes != want.maxBytes || is.Storage != jetstream.FileStorage ||
-			is.Discard != jetstream.DiscardNew || is.Replicas != 1 || !is.AllowDirect || !slices.Equal(is.Subjects, []string{"$KV." + want.name + ".>"}) {
-			t.Errorf("the stream of bucket %s is %+v", want.name, is)
+	theirs := natstest.JetStream(t, natstest.Start(t, t.TempDir(), ""))
+	for _, bucket := range []jetstream.KeyValueConfig{
+		{Bucket: "RESULTS", History: 8, TTL: 90 * day, MaxBytes: 10 << 20},
+		{Bucket: "TASKS_STATE", History: 1, TTL: 30 * day, MaxBytes: 3 << 20},
+	} {
+		if _, err := theirs.CreateKeyValue(t.Context(), bucket); err != nil {
+			t.Fatal(err)
 		}
+		is, want := streamConfig(t, js, "KV_"+bucket.Bucket), streamConfig(t, theirs, "KV_"+bucket.Bucket)
+		if is.Description == "" {
+			t.Errorf("%s has no description", is.Name)
+		}
+		is.Description, is.Metadata, want.Metadata = "", nil, nil // the server's version
+		want.AllowRollup, want.DenyPurge = false, true
+		if !reflect.DeepEqual(is, want) {
+			t.Errorf("%s is %+v, want %+v", is.Name, is, want)
+		}
+	}
+}
+
+func TestNobodyEmptiesAStream(t *testing.T) {
+	t.Parallel()
+	b, js := provisionTwoTypes(t)
+	publish(t, b, wav("t"))
+	merge(t, b.Results(), document(wav("t")))
+	for _, name := range []string{"CALLBACKS", "DEAD_LETTERS", "QUARANTINE", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
+		stream, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Purge(t.Context()); err == nil {
+			t.Errorf("%s was purged", name)
+		}
+		if err := stream.DeleteMsg(t.Context(), 1); err == nil {
+			t.Errorf("a message of %s was deleted", name)
+		}
+		roll := nats.NewMsg(strings.Replace(stream.CachedInfo().Config.Subjects[0], ">", "wav.u", 1))
+		roll.Header.Set("Nats-Rollup", "all")
+		if _, err := js.PublishMsg(t.Context(), roll); err == nil {
+			t.Errorf("%s was rolled up", name)
+		}
+		config := stream.CachedInfo().Config
+		config.DenyPurge = false
+		if _, err := js.UpdateStream(t.Context(), config); err == nil {
+			t.Errorf("%s may be purged again", name)
+		}
+	}
+	if messages(t, js, "CALLBACKS") != 1 || messages(t, js, "KV_RESULTS") != 1 {
+		t.Error("what was stored is gone")
 	}
 }
 

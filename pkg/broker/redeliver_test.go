@@ -328,6 +328,7 @@ func TestDeadLetterStaysWhenItsRedeliveryIsNotStored(t *testing.T) {
 		"a message that is gone had its ID": {
 			prepare: func(tb testing.TB, js jetstream.JetStream) {
 				tb.Helper()
+				natstest.Erasable(tb, js, "CALLBACKS")
 				ack, err := js.Publish(tb.Context(), "redeliver.wav.error", []byte("{}"), jetstream.WithMsgID("redeliver/1"))
 				if err != nil {
 					tb.Fatal(err)

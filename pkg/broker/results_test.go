@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
@@ -272,7 +273,12 @@ func TestResultThatWasDeletedIsCreatedAgain(t *testing.T) {
 	merge(t, results, doc)
 	for name, remove := range map[string]func() error{
 		"delete": func() error { return bucket(t, js).Delete(t.Context(), "wav.t") },
-		"purge":  func() error { return bucket(t, js).Purge(t.Context(), "wav.t") },
+		"purge": func() error {
+			gone := nats.NewMsg("$KV.RESULTS.wav.t")
+			gone.Header.Set("KV-Operation", "PURGE")
+			_, err := js.PublishMsg(t.Context(), gone)
+			return err
+		},
 	} {
 		if err := remove(); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@
 package natstest
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"testing"
@@ -81,6 +82,34 @@ func JetStream(tb testing.TB, server nats.InProcessConnProvider) jetstream.JetSt
 		tb.Fatalf("open JetStream: %v", err)
 	}
 	return js
+}
+
+// Erasable makes an empty stream again, and its durables, so that single messages of it
+// can be deleted: as earlier releases made them all.
+func Erasable(tb testing.TB, js jetstream.JetStream, name string) {
+	tb.Helper()
+	stream, err := js.Stream(tb.Context(), name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var durables []jetstream.ConsumerConfig
+	list := stream.ListConsumers(tb.Context())
+	for info := range list.Info() {
+		durables = append(durables, info.Config)
+	}
+	config := stream.CachedInfo().Config
+	config.DenyDelete = false
+	if err := errors.Join(list.Err(), js.DeleteStream(tb.Context(), name)); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := js.CreateStream(tb.Context(), config); err != nil {
+		tb.Fatal(err)
+	}
+	for _, durable := range durables {
+		if _, err := js.CreateConsumer(tb.Context(), name, durable); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // Logger logs to the test's own output; a benchmark's lines are made and thrown
