@@ -41,6 +41,16 @@ func (a action) allows(role string) bool {
 	return false
 }
 
+// renamed is the name under which accounts.conf holds a subject against permissions.
+func renamed(subject string) string {
+	for _, kind := range []string{"STREAM.", "CONSUMER.CREATE.", "CONSUMER.INFO.", "CONSUMER.DELETE."} {
+		if rest, ok := strings.CutPrefix(subject, "$JS.API."+kind); ok {
+			return "$JS.ACK.API." + kind + rest
+		}
+	}
+	return subject
+}
+
 // errForbidden reports what the server called a permissions violation.
 var errForbidden = errors.New("forbidden")
 
@@ -144,7 +154,7 @@ func (s *secured) config(tb testing.TB, subject string) string {
 	if err := json.Unmarshal(answer, &info); err != nil || info.Config == nil {
 		tb.Fatalf("%s: %v", answer, err)
 	}
-	config, err := json.Marshal(info.Config)
+	config, err := json.Marshal(info.Config, json.Deterministic(true))
 	if err != nil {
 		tb.Fatal(err)
 	}
