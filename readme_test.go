@@ -117,13 +117,14 @@ func TestEveryLanguageOfTheReadmeSubscribesDurably(t *testing.T) {
 		"python": {
 			`"CALLBACKS"`, "durable=", "await msg.ack()",
 			// As nats-py documents them.
-			"await nats.connect(", "nc.jetstream()", "await js.pull_subscribe(", "await subscription.fetch(", "except nats.errors.TimeoutError:",
+			"await nats.connect(", "nkeys_seed_str=", "inbox_prefix=", "tls=ssl.create_default_context(", "nc.jetstream()", "await js.pull_subscribe(", "await subscription.fetch(", "except nats.errors.TimeoutError:",
 		},
 		"js": {
 			`"CALLBACKS"`, "durable_name:", "AckPolicy.Explicit", "msg.ack()",
 			// As nats.js documents them.
-			`from "@nats-io/transport-node"`, `from "@nats-io/jetstream"`, "await jetstreamManager(nc)", "manager.consumers.add(", "jetstream(nc).consumers.get(",
+			`from "@nats-io/transport-node"`, `from "@nats-io/jetstream"`, "await jetstreamManager(nc, { checkAPI: false })", "manager.consumers.add(", "jetstream(nc).consumers.get(",
 			"of await consumer.consume()", "msg.string()",
+			"tls: { caFile:", "authenticator: nkeyAuthenticator(", "inboxPrefix:",
 		},
 	} {
 		code := strings.Join(snippets(t, "README.md", language), "")

@@ -85,6 +85,7 @@ func ofReconciler() []action {
 		{"look up durable reconciler", ask, "$JS.API.CONSUMER.INFO.CALLBACKS.reconciler", "", "reconciler operator"},
 		{"fetch from durable reconciler", ask, "$JS.API.CONSUMER.MSG.NEXT.CALLBACKS.reconciler", fetch, "reconciler"},
 		{"ack for durable reconciler", tell, "$JS.ACK.CALLBACKS.reconciler.1.1.1.1.0", "+ACK", "reconciler"},
+		{"create durable reconciler in the old way", ask, "$JS.API.CONSUMER.DURABLE.CREATE.CALLBACKS.reconciler", durable("CALLBACKS", "reconciler", ""), ""},
 		{"delete durable reconciler", ask, "$JS.API.CONSUMER.DELETE.CALLBACKS.reconciler", "", ""},
 		{"create a durable on TASKS", ask, "$JS.API.CONSUMER.CREATE.TASKS.reconciler_a.tasks.>", durable("TASKS", "reconciler_a", "tasks.>"), "reconciler"},
 		{"look up a durable on TASKS", ask, "$JS.API.CONSUMER.INFO.TASKS.reconciler_a", "", "reconciler operator"},
@@ -101,6 +102,7 @@ func ofServices() []action {
 	return []action{
 		{"create a service's durable", ask, "$JS.API.CONSUMER.CREATE.CALLBACKS.billing_wav.callbacks.wav.>", durable("CALLBACKS", "billing_wav", "callbacks.wav.>"), follow},
 		{"create a service's durable without a filter", ask, "$JS.API.CONSUMER.CREATE.CALLBACKS.billing", durable("CALLBACKS", "billing", ""), "subscriber"},
+		{"create a service's durable in the old way", ask, "$JS.API.CONSUMER.DURABLE.CREATE.CALLBACKS.shipping", durable("CALLBACKS", "shipping", ""), "subscriber"},
 		{"look up a service's durable", ask, "$JS.API.CONSUMER.INFO.CALLBACKS.billing_wav", "", follow},
 		{"fetch from a service's durable", ask, "$JS.API.CONSUMER.MSG.NEXT.CALLBACKS.billing_wav", fetch, follow},
 		{"ack for a service's durable", tell, "$JS.ACK.CALLBACKS.billing_wav.1.1.1.1.0", "+ACK", "subscriber"},
@@ -108,6 +110,7 @@ func ofServices() []action {
 		{"create a service's durable on results", ask, "$JS.API.CONSUMER.CREATE.KV_RESULTS.billing_wav.$KV.RESULTS.wav.>", durable("KV_RESULTS", "billing_wav", "$KV.RESULTS.wav.>"), follow},
 		{"fetch from a service's durable on results", ask, "$JS.API.CONSUMER.MSG.NEXT.KV_RESULTS.billing_wav", fetch, follow},
 		{"ack for a service's durable on results", tell, "$JS.ACK.KV_RESULTS.billing_wav.1.1.1.1.0", "+ACK", "subscriber"},
+		{"create a service's durable on results in the old way", ask, "$JS.API.CONSUMER.DURABLE.CREATE.KV_RESULTS.shipping", durable("KV_RESULTS", "shipping", ""), "subscriber"},
 		{"delete a service's durable on results", ask, "$JS.API.CONSUMER.DELETE.KV_RESULTS.billing_wav", "", follow},
 		{"create an unnamed consumer", ask, "$JS.API.CONSUMER.CREATE.CALLBACKS", `{"stream_name":"CALLBACKS","config":{"name":"wav"}}`, ""},
 		{"follow QUARANTINE", ask, "$JS.API.CONSUMER.CREATE.QUARANTINE.a.quarantine.>", durable("QUARANTINE", "a", "quarantine.>"), "operator"},

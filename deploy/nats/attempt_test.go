@@ -43,7 +43,7 @@ func (a action) allows(role string) bool {
 
 // renamed is the name under which accounts.conf holds a subject against permissions.
 func renamed(subject string) string {
-	for _, kind := range []string{"STREAM.", "CONSUMER.CREATE.", "CONSUMER.INFO.", "CONSUMER.DELETE."} {
+	for _, kind := range []string{"STREAM.", "CONSUMER.CREATE.", "CONSUMER.DURABLE.CREATE.", "CONSUMER.INFO.", "CONSUMER.DELETE."} {
 		if rest, ok := strings.CutPrefix(subject, "$JS.API."+kind); ok {
 			return "$JS.ACK.API." + kind + rest
 		}
