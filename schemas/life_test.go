@@ -2,7 +2,6 @@ package schemas_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
@@ -189,43 +186,16 @@ func (r *rig) buryInvalid() {
 	}
 }
 
-// remove brings about what stands for results that are gone: deleted and purged by a
-// person, and removed for their age by a server that says so.
+// remove brings about what stands for a result that a person deleted.
 func (r *rig) remove() {
 	r.tb.Helper()
-	ctx := r.tb.Context()
-	bucket, err := r.js.KeyValue(ctx, broker.BucketResults)
+	bucket, err := r.js.KeyValue(r.tb.Context(), broker.BucketResults)
 	if err == nil {
-		err = errors.Join(bucket.Delete(ctx, "wav.deleted"), bucket.Purge(ctx, "wav.purged"))
+		err = bucket.Delete(r.tb.Context(), "wav.deleted")
 	}
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	stream, err := r.js.Stream(ctx, "KV_"+broker.BucketResults)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	config := stream.CachedInfo().Config
-	config.AllowMsgTTL = true
-	mark := func(ttl time.Duration) (err error) {
-		config.SubjectDeleteMarkerTTL = ttl
-		_, err = r.js.UpdateStream(ctx, config)
-		return err
-	}
-	eventually(r.tb, "a result is removed for its age", func() bool {
-		stands, err := stream.GetLastMsgForSubject(ctx, "$KV.RESULTS.wav.aged")
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return err == nil && stands.Header.Get(jetstream.MarkerReasonHeader) != ""
-		}
-		err = mark(time.Second) // for no value may go sooner than what will stand for it
-		if err == nil {
-			_, err = bucket.Create(ctx, "wav.aged", nil, jetstream.KeyTTL(time.Second))
-		}
-		if err := errors.Join(err, mark(time.Hour)); err != nil {
-			r.tb.Fatal(err)
-		}
-		return false
-	})
 }
 
 // becomes waits until a task's result is as asked for.
