@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -105,15 +106,19 @@ func (unable) Publish(context.Context, callback.Callback) (broker.Published, err
 
 func (unable) Quarantine(context.Context, broker.Quarantined) error { return broker.ErrUnavailable }
 
-// busy is a gateway that stores one callback at a time, and is at it until the
-// test ends.
-func busy(t *testing.T, b *broker.Broker, change ...func(*gateway.Options)) *rig {
+// busy is a gateway that stores one callback at a time, and is at that of raw until
+// the test ends.
+func busy(t *testing.T, b *broker.Broker, raw string, change ...func(*gateway.Options)) *rig {
 	t.Helper()
 	h := held{b, make(chan struct{}), make(chan struct{})}
 	r := startWith(t, b, h, append(change, func(o *gateway.Options) { o.MaxInFlight = 1 })...)
 	var posted sync.WaitGroup
-	raw, _ := flawless().raw("busy")
-	posted.Go(func() { r.converse(raw, http.MethodPost) })
+	posted.Go(func() { // what it is answered is nobody's concern: on a slow machine the gateway has hung up by then
+		conn := r.dial()
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, raw)
+		<-h.let
+	})
 	<-h.begun
 	t.Cleanup(func() { close(h.let); posted.Wait() })
 	return r
@@ -141,7 +146,8 @@ func TestContractOfOrder(t *testing.T) {
 func TestContractOfCapacity(t *testing.T) {
 	t.Parallel()
 	b := natstest.Broker(t)
-	free, full, cannot := start(t, b, locks(t)), busy(t, b, locks(t)), startWith(t, b, unable{b}, locks(t))
+	inHand, _ := flawless().raw("busy")
+	free, full, cannot := start(t, b, locks(t)), busy(t, b, inHand, locks(t)), startWith(t, b, unable{b}, locks(t))
 	all := flaws()
 	at := func(r *rig, want int, says string, w row) row {
 		w.at, w.want, w.says, w.stored, w.kept = r, want, says, "", ""

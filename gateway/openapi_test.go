@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -273,7 +272,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), "")
 	severed := start(t, natstest.Provisioned(t, server))
 	server.Stop()
-	full := occupied(t)
+	full := busy(t, natstest.Broker(t), sent{body: goodWAV}.raw())
 
 	const wav, wavToken = "/callbacks/wav", "/callbacks/wav/{token}"
 	body := func(data string) string { return `{"code":200,"msg":"","data":` + data + `}` }
@@ -349,20 +348,6 @@ func (d *description) answers() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
-}
-
-// occupied starts a gateway that stores one callback at a time, and is at it
-// until the test ends.
-func occupied(t *testing.T) *rig {
-	t.Helper()
-	b := natstest.Broker(t)
-	h := held{b, make(chan struct{}), make(chan struct{})}
-	r := startWith(t, b, h, func(o *gateway.Options) { o.MaxInFlight = 1 })
-	var posted sync.WaitGroup
-	posted.Go(func() { r.post("/callbacks/wav", []byte(goodWAV)) })
-	<-h.begun
-	t.Cleanup(func() { close(h.let); posted.Wait() })
-	return r
 }
 
 // What the document does not allow must not pass, or all that passes says nothing.
