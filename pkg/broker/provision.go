@@ -17,6 +17,19 @@ const (
 	MinStoreMaxBytes     = 64 << 20 // below it, a share would hold a handful of large callbacks
 )
 
+// A cluster that has just started refuses for a while: its servers elect who decides,
+// and that one has to hear of the others.
+const (
+	gatherWait  = time.Minute // from the first try to the last
+	gatherPause = time.Second // between two
+)
+
+// What the server answers meanwhile, or nothing at all.
+const (
+	errCodeNoPeers      jetstream.ErrorCode = 10005 // too few servers are known that could take a copy
+	errCodeNotAvailable jetstream.ErrorCode = 10008 // nobody decides
+)
+
 // Plan says what to provision. Types is required; the zero value of every other
 // field selects the default written beside it.
 type Plan struct {
@@ -27,7 +40,8 @@ type Plan struct {
 
 // Provision creates the streams, the durables and the buckets that are missing.
 // It changes nothing that exists: where that differs from the plan, because an
-// operator changed it or the plan did, the differences are returned.
+// operator changed it or the plan did, the differences are returned. A cluster whose
+// servers have not all found each other yet has a minute to do so.
 func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
 	if len(plan.Types) == 0 {
 		return nil, errors.New("broker: provision: no types")
@@ -41,6 +55,32 @@ func (b *Broker) Provision(ctx context.Context, plan Plan) ([]Drift, error) {
 	if plan.StoreMaxBytes < MinStoreMaxBytes {
 		return nil, fmt.Errorf("broker: provision: a store of %d bytes: want at least %d", plan.StoreMaxBytes, int64(MinStoreMaxBytes))
 	}
+	deadline := time.Now().Add(gatherWait) // not ctx's, which would take the place of each request's own
+	for told := ""; ; {
+		drifts, err := b.provision(ctx, plan)
+		if err == nil || !gathering(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return drifts, err
+		}
+		if err.Error() != told {
+			told = err.Error()
+			b.logger.Warn("not provisioned yet, trying again for up to a minute", "error", err)
+		}
+		if pause(ctx, gatherPause) != nil {
+			return nil, err
+		}
+	}
+}
+
+// gathering reports whether the servers of a cluster may only need time to find each other.
+func gathering(err error) bool {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return refused.ErrorCode == errCodeNoPeers || refused.ErrorCode == errCodeNotAvailable
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// provision goes through the plan once.
+func (b *Broker) provision(ctx context.Context, plan Plan) ([]Drift, error) {
 	var drifts []Drift
 	for _, want := range plan.streams() {
 		found, err := b.provisionStream(ctx, want)

@@ -55,7 +55,10 @@ func startCluster(tb testing.TB) *cluster {
 		rig:    &rig{typ: "wav", host: startMediaHost(tb), archive: tb.TempDir(), contract: contracts["wav"]},
 		listen: freeAddr(tb), ops: freeAddr(tb), consumerOps: freeAddr(tb),
 	}
-	c.startNodes(tb)
+	c.readyNodes(tb)
+	for _, n := range c.nodes {
+		n.start(tb)
+	}
 	// The servers find each other and elect a leader before they create anything.
 	eventually(tb, "the cluster provisioned", func() bool {
 		return fanfare(tb, "provision", "--replicas", "3", "--nats-url", c.urls()).wait() == 0
@@ -70,7 +73,8 @@ func startCluster(tb testing.TB) *cluster {
 	return c
 }
 
-func (c *cluster) startNodes(tb testing.TB) {
+// readyNodes readies three servers that look for each other.
+func (c *cluster) readyNodes(tb testing.TB) {
 	tb.Helper()
 	names, routes := []string{"one", "two", "three"}, make([]string, 3)
 	for i := range routes {
@@ -86,9 +90,6 @@ func (c *cluster) startNodes(tb testing.TB) {
 				name, routes[i], strings.Join(routes, `", "nats://`)),
 		})
 		c.nodes = append(c.nodes, n)
-	}
-	for _, n := range c.nodes {
-		n.start(tb)
 	}
 }
 
