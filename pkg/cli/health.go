@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -24,11 +25,12 @@ type Health struct {
 func (c *Health) Run(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithTimeout(ctx, healthWait)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.OpsListen+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+nearby(c.OpsListen)+"/readyz", http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", c.OpsListen, err)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	transport := &http.Transport{DisableKeepAlives: true} // no proxy from the environment, for which loopback is another machine
+	answer, err := transport.RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", c.OpsListen, err)
 	}
@@ -40,4 +42,19 @@ func (c *Health) Run(ctx context.Context, env Env) error {
 		return fmt.Errorf("%s is not ready: status %d", c.OpsListen, answer.StatusCode)
 	}
 	return nil
+}
+
+// nearby returns where a listener is asked on its own machine: one on all addresses, by loopback.
+func nearby(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
 }
