@@ -41,7 +41,7 @@ func writeDevSecrets(dir string, types []callback.Type) error {
 		return err
 	}
 	for _, name := range []string{"url-token", "hmac-key"} {
-		if _, err := s.keepOrMake(name, randomText); err != nil {
+		if err := s.text(name); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (s devSecrets) roles(roles []string) error {
 	var text strings.Builder
 	text.WriteString("# Written by `fanfare provision --dev-secrets` from the seeds beside it, which take precedence.\n")
 	for _, role := range roles {
-		seed, err := s.keepOrMake(role+".nk", newSeed)
+		seed, err := s.seed(role + ".nk")
 		if err != nil {
 			return err
 		}
@@ -123,11 +123,8 @@ func publicKey(seed []byte) (string, error) {
 	return public, nil
 }
 
-func randomText() ([]byte, error) { return []byte(rand.Text() + "\n"), nil }
-
-// keepOrMake returns what is in a file; if there is none, a fresh secret, once it is
-// there.
-func (s devSecrets) keepOrMake(name string, fresh func() ([]byte, error)) ([]byte, error) {
+// seed returns the seed that is in a file; if there is none, a fresh one, once it is there.
+func (s devSecrets) seed(name string) ([]byte, error) {
 	content, err := os.ReadFile(s.path(name))
 	if err == nil {
 		return content, nil
@@ -135,10 +132,20 @@ func (s devSecrets) keepOrMake(name string, fresh func() ([]byte, error)) ([]byt
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read a secret: %w", err)
 	}
-	if content, err = fresh(); err != nil {
+	if content, err = newSeed(); err != nil {
 		return nil, err
 	}
 	return content, s.write(name, content)
+}
+
+// text makes a file with a random text if there is none. What is there is not read: it
+// may be the user's own, and for a while nobody else's to read.
+func (s devSecrets) text(name string) error {
+	_, err := os.Stat(s.path(name))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.write(name, []byte(rand.Text()+"\n"))
 }
 
 func (s devSecrets) path(name string) string { return filepath.Join(s.dir, name) }
