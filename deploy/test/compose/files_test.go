@@ -3,6 +3,8 @@ package compose_test
 import (
 	"os"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -36,7 +38,38 @@ func TestFilesAreThere(t *testing.T) {
 	}
 }
 
-// TestImagesAreWhatIsTested wants the images to have the versions with which all other tests are done.
+// TestGoKnowsTheMemoryLimits wants every Go program to be told of somewhat less than its container's limit, so that it
+// collects its garbage in time instead of being killed.
+func TestGoKnowsTheMemoryLimits(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"docker-compose.yml", "deploy/compose.single.yml"} {
+		var config struct {
+			Services map[string]struct {
+				Environment map[string]string
+				Deploy      struct {
+					Resources struct{ Limits struct{ Memory string } }
+				}
+			}
+		}
+		decode(t, newProject(t, file).compose(t, "--profile", "*", "config", "--format", "json"), &config)
+		for name, service := range config.Services {
+			if name == "haproxy" {
+				continue // which is no Go program
+			}
+			limit, err := strconv.Atoi(service.Deploy.Resources.Limits.Memory)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			told, err := strconv.Atoi(strings.TrimSuffix(service.Environment["GOMEMLIMIT"], "MiB"))
+			if share := float64(told<<20) / float64(limit); err != nil || share < 0.85 || share > 0.9 {
+				t.Errorf("%s: GOMEMLIMIT is %q, of %d bytes", name, service.Environment["GOMEMLIMIT"], limit)
+			}
+		}
+	}
+}
+
+// TestImagesAreWhatIsTested wants the images to have the versions with which all other tests are done. No other test
+// has HAProxy, and where its image cannot be pulled, Debian's takes its place here; Grafana is never started.
 func TestImagesAreWhatIsTested(t *testing.T) {
 	t.Parallel()
 	needEngine(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"strconv"
@@ -20,6 +21,9 @@ type project struct {
 	env        []string
 }
 
+// publicURL is how the provider is said to reach a project.
+const publicURL = "https://fanfare.invalid"
+
 // newProject readies a project. With the test its containers, networks and volumes end; if it failed, their last logs
 // are told before.
 func newProject(t *testing.T, file string) project {
@@ -29,12 +33,17 @@ func newProject(t *testing.T, file string) project {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proxied := t.TempDir()
+	if err := behindProxy(proxied); err != nil {
+		t.Fatal(err)
+	}
 	p := project{
 		name: "fanfare-test-" + strings.ToLower(rand.Text()[:8]),
 		file: file,
 		env: []string{
-			"COMPOSE_PROGRESS=plain", "FANFARE_PORT=0", "PROMETHEUS_PORT=0", "GRAFANA_PORT=0", "VERSION=" + docker.version,
+			"COMPOSE_PROGRESS=plain", "FANFARE_PORT=0", "PROMETHEUS_PORT=0", "GRAFANA_PORT=0", "NATS_PORT=0", "VERSION=" + docker.version,
 			"FANFARE_SIMULATED_NET=198.19." + strconv.FormatInt(network.Int64(), 10), // its default is a developer's
+			"FANFARE_PUBLIC_URL=" + publicURL, "DOCKER_CONFIG=" + proxied,
 		},
 	}
 	t.Cleanup(func() {
@@ -76,12 +85,13 @@ func (p project) url(t *testing.T, service string, port int) string {
 	return "http://" + p.compose(t, "port", service, strconv.Itoa(port))
 }
 
-// post sends a callback, on a connection of its own, and returns the status of its answer.
-func post(ctx context.Context, url, body string) (int, error) {
+// post sends a callback with these headers more, on a connection of its own, and returns the status of its answer.
+func post(ctx context.Context, url, body string, more http.Header) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
+	maps.Copy(request.Header, more)
 	request.Header.Set("Content-Type", "application/json")
 	request.Close = true
 	answer, err := (&http.Client{Timeout: 15 * time.Second}).Do(request)

@@ -21,10 +21,10 @@ func TestSingle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+target.Path, string(body)); err != nil || status != http.StatusOK {
+	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+target.Path, string(body), nil); err != nil || status != http.StatusOK {
 		t.Fatalf("answered %d, %v", status, err)
 	}
-	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+"/callbacks/wav", string(body)); err != nil || status != http.StatusNotFound {
+	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+"/callbacks/wav", string(body), nil); err != nil || status != http.StatusNotFound {
 		t.Errorf("without the token: answered %d, %v", status, err)
 	}
 	ask(t, "kill", p.container("fanfare", 1))
@@ -33,7 +33,7 @@ func TestSingle(t *testing.T) {
 	if !strings.Contains(told, "callbacks.wav.complete") {
 		t.Errorf("after the kill: %s", told)
 	}
-	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+target.Path, string(body)); err != nil || status != http.StatusOK {
+	if status, err := post(t.Context(), p.url(t, "fanfare", 8080)+target.Path, string(body), nil); err != nil || status != http.StatusOK {
 		t.Errorf("after the kill: answered %d, %v", status, err)
 	}
 }

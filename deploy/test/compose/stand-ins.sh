@@ -3,8 +3,9 @@
 # no registry: stand-ins.sh IMAGE…
 #
 # A stand-in has the programs of its image where they are expected, built from this repository's Go modules or taken
-# from Debian's packages; nothing is installed on this machine for it. Its label fanfare.stand-in says of what it was
-# made, and when that has changed it is made anew. An image without that label is a real one, and is left alone.
+# from Debian's packages, in Debian's version; nothing is installed on this machine for it. Its label fanfare.stand-in
+# says of what it was made, and when that has changed it is made anew. An image without that label is a real one, and
+# is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
@@ -43,7 +44,7 @@ prometheus() { # Prometheus, without the ways to find targets that are not used 
 	changes=('USER 65534' 'ENTRYPOINT ["/bin/prometheus"]')
 }
 
-haproxy() { # HAProxy and a shell
+haproxy() { # HAProxy and a shell. The version is Debian's, not the image's
 	debian haproxy
 	busybox
 	changes=('CMD ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]')

@@ -1,0 +1,98 @@
+package compose_test
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// checkStopOfGateway calls while a gateway is stopped and started again, and wants every call to be answered 200.
+func (s stack) checkStopOfGateway(t *testing.T, c caller) {
+	t.Helper()
+	end := c.begin(t)
+	ask(t, "stop", s.container("gateway", 1))
+	ask(t, "start", s.container("gateway", 1))
+	s.awaitHealthy(t, "gateway", 1)
+	answers := end()
+	if t.Logf("while a gateway was stopped and started, calls were answered %v", answers); answers[http.StatusOK] == 0 || len(answers) != 1 {
+		t.Error("not all of them 200")
+	}
+}
+
+func (s stack) awaitHealthy(t *testing.T, service string, number int) {
+	t.Helper()
+	await(t, service+" to be healthy", func() bool {
+		return ask(t, "inspect", "--format", "{{.State.Health.Status}}", s.container(service, number)) == "healthy"
+	})
+}
+
+// simulation is a run of simulate.
+type simulation struct {
+	out   chan string
+	ended chan error
+}
+
+// simulate begins a run with 1000 tasks.
+func (s stack) simulate(t *testing.T, args ...string) simulation {
+	t.Helper()
+	run := simulation{out: make(chan string, 1), ended: make(chan error, 1)}
+	args = append([]string{"run", "--rm", "--no-TTY", "simulate", "--tasks", "1000", "--rate", "80"}, args...)
+	go func() {
+		out, err := s.try(2*patience, args...)
+		run.out <- out
+		run.ended <- err
+	}()
+	return run
+}
+
+// ends waits for the end of a run, and wants nothing missing and nothing wrong.
+func (r simulation) ends(t *testing.T) {
+	t.Helper()
+	out, err := <-r.out, <-r.ended
+	t.Log(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string]string)
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			counts[strings.Join(fields[:len(fields)-1], " ")] = fields[len(fields)-1]
+		}
+	}
+	for name, want := range map[string]string{"as expected": "1000", "missing": "0", "wrong": "0", "stored twice": "0", "given up": "0"} {
+		if counts[name] != want {
+			t.Errorf("%s: %s, want %s", name, counts[name], want)
+		}
+	}
+}
+
+// troubled plays the provider while the NATS server that leads the callbacks is killed, a gateway is stopped, and a
+// consumer gets two copies more. Whatever comes meanwhile is answered, if need be that it is to come again.
+func (s stack) troubled(t *testing.T, c caller) {
+	t.Helper()
+	before := s.stored(t)
+	after := func(more int) func() bool { return func() bool { return s.stored(t) > before+more } }
+	run := s.simulate(t, "--seed", "2")
+	await(t, "the first callbacks", after(100))
+	end := c.begin(t)
+	leader := s.leader(t)
+	ask(t, "kill", s.container(leader, 1))
+	await(t, "callbacks without it", after(600))
+	ask(t, "stop", s.container("gateway", 2))
+	s.compose(t, "up", "--detach", "--no-recreate", "--no-deps", "--scale", "wav=3", "wav")
+	await(t, "callbacks without it", after(1200))
+	answers := end()
+	t.Logf("when %s was killed, calls were answered %v", leader, answers)
+	maps.DeleteFunc(answers, func(status, _ int) bool { return status == http.StatusOK || status == http.StatusServiceUnavailable })
+	if len(answers) > 0 {
+		t.Errorf("calls were answered %v", answers)
+	}
+	ask(t, "start", s.container(leader, 1), s.container("gateway", 2))
+	for i := range 3 {
+		s.awaitHealthy(t, "wav", i+1)
+	}
+	run.ends(t)
+	s.awaitHealthy(t, leader, 1)
+	s.awaitHealthy(t, "gateway", 2)
+}
