@@ -8,20 +8,21 @@ import (
 	"testing"
 )
 
-// TestStack brings the whole stack up, looks at it, and plays the provider against it: first in peace, then in trouble.
+// TestStack brings the whole stack up, plays the provider against it in peace and looks at it meanwhile, and plays the
+// provider again while there is trouble.
 // In the end every archived file is what its result says.
 func TestStack(t *testing.T) {
 	t.Parallel()
 	s := stack{newProject(t, "docker-compose.yml")}
 	s.compose(t, "up", "--wait")
-	key := s.bringKey(t)
+	c := s.newCaller(t, s.bringKey(t))
+	run := s.simulate(t, 300, "--seed", "1", "--no-media-faults")
 	s.checkReplicas(t)
 	s.checkSecrets(t)
 	s.checkPrometheus(t, 7)
-	c := s.newCaller(t, key)
 	s.checkPortOfNATS(t, calledTask, "callbacks.video.error")
+	run.ends(t)
 	s.checkStopOfGateway(t, c)
-	s.simulate(t, "--seed", "1", "--no-media-faults").ends(t)
 	s.troubled(t, c)
 	s.checkPrometheus(t, 9)
 	t.Log(s.compose(t, "run", "--rm", "--no-TTY", "operator", "archive", "verify"))

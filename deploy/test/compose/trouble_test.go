@@ -3,6 +3,7 @@ package compose_test
 import (
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -29,15 +30,16 @@ func (s stack) awaitHealthy(t *testing.T, service string, number int) {
 
 // simulation is a run of simulate.
 type simulation struct {
+	tasks string
 	out   chan string
 	ended chan error
 }
 
-// simulate begins a run with 1000 tasks.
-func (s stack) simulate(t *testing.T, args ...string) simulation {
+// simulate begins a run with so many tasks.
+func (s stack) simulate(t *testing.T, tasks int, args ...string) simulation {
 	t.Helper()
-	run := simulation{out: make(chan string, 1), ended: make(chan error, 1)}
-	args = append([]string{"run", "--rm", "--no-TTY", "simulate", "--tasks", "1000", "--rate", "80"}, args...)
+	run := simulation{tasks: strconv.Itoa(tasks), out: make(chan string, 1), ended: make(chan error, 1)}
+	args = append([]string{"run", "--rm", "--no-TTY", "simulate", "--tasks", run.tasks, "--rate", "80"}, args...)
 	go func() {
 		out, err := s.try(2*patience, args...)
 		run.out <- out
@@ -60,7 +62,7 @@ func (r simulation) ends(t *testing.T) {
 			counts[strings.Join(fields[:len(fields)-1], " ")] = fields[len(fields)-1]
 		}
 	}
-	for name, want := range map[string]string{"as expected": "1000", "missing": "0", "wrong": "0", "stored twice": "0", "given up": "0"} {
+	for name, want := range map[string]string{"as expected": r.tasks, "missing": "0", "wrong": "0", "stored twice": "0", "given up": "0"} {
 		if counts[name] != want {
 			t.Errorf("%s: %s, want %s", name, counts[name], want)
 		}
@@ -73,7 +75,7 @@ func (s stack) troubled(t *testing.T, c caller) {
 	t.Helper()
 	before := s.stored(t)
 	after := func(more int) func() bool { return func() bool { return s.stored(t) > before+more } }
-	run := s.simulate(t, "--seed", "2")
+	run := s.simulate(t, 1000, "--seed", "2")
 	await(t, "the first callbacks", after(100))
 	end := c.begin(t)
 	leader := s.leader(t)
