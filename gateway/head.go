@@ -8,7 +8,7 @@ import "net/http"
 func (g *Gateway) checkHead(r *http.Request) (claim signature, refused outcome, ok bool) {
 	switch {
 	case g.tokens != nil && !isToken(token(r), g.tokens.get()):
-		return claim, rejected(standard(http.StatusNotFound), nil), false
+		return claim, unauthenticated(http.StatusNotFound, errToken), false // who has no token learns of no type
 	case r.ProtoMajor != 1 || r.ProtoMinor != 1:
 		return claim, rejected(standard(http.StatusHTTPVersionNotSupported), nil), false
 	case r.Method != http.MethodPost:

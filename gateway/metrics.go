@@ -27,6 +27,11 @@ const (
 	resultUnavailable     result = "unavailable"
 )
 
+// ofCallback reports whether the request was a callback, as far as anyone can tell:
+// how long that took is what the provider waits for. What is refused is quick, or as
+// slow as whoever sends it.
+func (r result) ofCallback() bool { return r != resultRejected && r != resultUnauthenticated }
+
 type metrics struct {
 	callbacks *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
@@ -62,7 +67,7 @@ func registerMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "stage", "result"}),
 		duration: factory.NewHistogramVec(latency(
 			"fanfare_callback_duration_seconds",
-			"Time from a request's first byte to its answer."), []string{"type"}),
+			"Time from a callback's first byte to its answer; requests that are refused (rejected, unauthenticated) are none."), []string{"type"}),
 		publish: factory.NewHistogram(latency(
 			"fanfare_publish_duration_seconds",
 			"Time from publishing a callback to its publish ack, or to giving up.")),
@@ -91,7 +96,9 @@ func (m *metrics) observe(ctx context.Context, t callback.Type, o outcome, took 
 		stage = none
 	}
 	m.callbacks.WithLabelValues(string(t), stage, string(o.result)).Inc()
-	observe(ctx, m.duration.WithLabelValues(string(t)), took)
+	if o.result.ofCallback() {
+		observe(ctx, m.duration.WithLabelValues(string(t)), took)
+	}
 }
 
 // observe observes a time, with the trace that it is an example of, if there is one.

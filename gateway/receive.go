@@ -26,12 +26,9 @@ func (g *Gateway) receiver(contract *callback.Contract) http.Handler {
 		o.answer.write(w)
 		end(o)
 
-		took, t := time.Since(start), contract.Type
-		if o.answer.status == http.StatusNotFound {
-			t = none // a path without its token is like any other that is unknown
-		}
-		g.metrics.observe(ctx, t, o, took)
-		g.log(ctx, t, o, took)
+		took := time.Since(start)
+		g.metrics.observe(ctx, contract.Type, o, took)
+		g.log(ctx, contract.Type, o, took)
 	})
 }
 

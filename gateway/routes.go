@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -11,14 +12,15 @@ import (
 // tokenVar is the path variable that holds a URL token.
 const tokenVar = "token"
 
-// router routes /callbacks/<type> for every contract, with a token behind it
-// where tokens are configured. Paths are taken as they come: nothing is cleaned,
-// decoded or redirected.
+// router routes /callbacks/<type> for every contract. Where tokens are configured,
+// whatever stands behind it is taken for one, so that a URL with a wrong token or none
+// counts under its type. Paths are taken as they come: nothing is cleaned, decoded or
+// redirected.
 func router(contracts callback.Contracts, tokens bool, receiver func(*callback.Contract) http.Handler, unknown http.HandlerFunc) http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	suffix := ""
 	if tokens {
-		suffix = "/{" + tokenVar + "}"
+		suffix = "{" + tokenVar + ":(?:/.*)?}"
 	}
 	for t, contract := range contracts {
 		router.Path("/callbacks/" + string(t) + suffix).Name(string(t)).Handler(receiver(contract))
@@ -27,8 +29,8 @@ func router(contracts callback.Contracts, tokens bool, receiver func(*callback.C
 	return router
 }
 
-// token returns the token in a request's path.
-func token(r *http.Request) string { return mux.Vars(r)[tokenVar] }
+// token returns the token in a request's path, or "" if there is none.
+func token(r *http.Request) string { return strings.TrimPrefix(mux.Vars(r)[tokenVar], "/") }
 
 // unknown answers a path that no route takes.
 func (g *Gateway) unknown(w http.ResponseWriter, _ *http.Request) {

@@ -108,7 +108,7 @@ func (h *hostile) request(types []string) string {
 	method, header := http.MethodPost, "Content-Type: application/json\r\n"
 	switch h.IntN(8) {
 	case 0:
-		path = h.any("/", "/callbacks/", path+"/", path+"?") + h.word(60)
+		path = h.any("/", "/callbacks/", "/callbacks/wav/", path+"/", path+"?") + h.word(60)
 	case 1:
 		method = h.any("GET", "PUT", "OPTIONS", "HEAD", "post", h.word(9))
 	case 2:

@@ -3,9 +3,12 @@ package gateway
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 )
+
+var errToken = errors.New("gateway: the path ends in no URL token of ours")
 
 // tokens parses URL tokens, one a file. A token is a path segment, so it holds
 // only characters that need no escaping there.
