@@ -51,8 +51,8 @@ func TestFanfareWorksWithItsRoles(t *testing.T) {
 		eventually(t, line, func() bool { return strings.Contains(lines.String(), line+"\n") })
 	}
 	for i, metric := range []string{`fanfare_stream_messages{stream="RESULTS"}`, `fanfare_consumer_oldest_pending_seconds{type="wav"}`, `fanfare_stream_messages{stream="TASKS_STATE"}`} {
-		if text := get(t, d.ops[i], "/metrics"); !strings.Contains(text, metric) {
-			t.Errorf("%s lacks %s", d.processes[i].name, metric)
+		if text := get(t, d.ops[i], "/metrics"); !strings.Contains(text, metric) || !strings.Contains(text, "\nfanfare_broker_certificate_not_after_seconds ") {
+			t.Errorf("%s lacks %s, or the certificate", d.processes[i].name, metric)
 		}
 	}
 	d.checkOperator(t)

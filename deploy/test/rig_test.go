@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// rig is standalone with a reconciler, and a gateway with TLS as a process of its own
-// beside it.
+// rig is standalone with a reconciler, and beside it a gateway as a process of its own,
+// with TLS on both of its sides: its broker is a secured server.
 type rig struct {
 	standalone, gateway string // operations listeners
 	callbacks, nats     string // URLs
@@ -38,9 +38,12 @@ func startRig(t *testing.T) rig {
 		nats:       whole.says(t, `subscribe +(nats://\S+)`),
 	}
 
+	secured := newNATSRig(t)
+	secured.start(t, t.TempDir())
+	once(t, fanfare, secured.as("provisioner", "provision", "--store-max-bytes", "268435456")...)
 	cert, key := selfSigned(t, dir)
-	front := start(t, fanfare, "gateway", "--nats-url", r.nats, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
-		"--tls-cert-file", cert, "--tls-key-file", key)
+	front := start(t, fanfare, secured.as("gateway", "gateway", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
+		"--tls-cert-file", cert, "--tls-key-file", key)...)
 	r.gateway = front.says(t, `"ops_listen":"([^"]+)"`)
 	for _, ops := range []string{r.standalone, r.gateway} {
 		await(t, ops+" to be ready", func() bool { return get(t, "http://"+ops+"/readyz") != "" })

@@ -176,7 +176,7 @@ func checkWatched(t *testing.T, r rig) {
 		expressions = append(expressions, rule.Expr)
 	}
 	watched := strings.Join(expressions, "\n")
-	for line := range strings.Lines(get(t, "http://"+r.standalone+"/metrics")) {
+	for line := range strings.Lines(get(t, "http://"+r.standalone+"/metrics") + get(t, "http://"+r.gateway+"/metrics")) {
 		name, isType := strings.CutPrefix(line, "# TYPE fanfare_")
 		name, _, _ = strings.Cut(name, " ")
 		if isType && name != "build_info" && !strings.Contains(watched, "fanfare_"+name) {

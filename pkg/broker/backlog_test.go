@@ -35,7 +35,8 @@ func TestBacklogCountsWhatIsLeftToDo(t *testing.T) {
 			t.Errorf("%s: %d unsettled, want %d", when, got.Unsettled(), want.Unsettled())
 		}
 	}
-	check("empty", broker.Backlog{}, time.Time{}, time.Time{})
+	var none time.Time
+	check("empty", broker.Backlog{}, none, none)
 
 	music := wav("m")
 	music.Type = "music"
@@ -47,30 +48,34 @@ func TestBacklogCountsWhatIsLeftToDo(t *testing.T) {
 	check("one waits", broker.Backlog{Pending: 1}, first, afterFirst)
 	d := durable(t, b, "wav")
 	one := next(t, d)
-	check("it is out", broker.Backlog{AckPending: 1}, first, afterFirst)
+	check("it is out", broker.Backlog{AckPending: 1}, none, none)
 	if err := one.Retry(0); err != nil {
 		t.Fatal(err)
 	}
 	one = next(t, d)
-	check("it is out again", broker.Backlog{AckPending: 1, Redelivered: 1}, first, afterFirst)
+	check("it is out again", broker.Backlog{AckPending: 1, Redelivered: 1}, none, none)
 	<-time.After(moment)
 	second := time.Now()
 	publish(t, b, wav("b"))
+	afterSecond := time.Now()
+	<-time.After(moment)
+	third := time.Now()
 	publish(t, b, wav("c"))
-	check("two more wait", broker.Backlog{Pending: 2, AckPending: 1, Redelivered: 1}, first, afterFirst)
+	afterThird := time.Now()
+	check("two more wait", broker.Backlog{Pending: 2, AckPending: 1, Redelivered: 1}, second, afterSecond)
 	two := next(t, d)
 	if err := two.Ack(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	check("the second is done before the first", broker.Backlog{Pending: 1, AckPending: 1, Redelivered: 1}, first, afterFirst)
+	check("the second is done before the first", broker.Backlog{Pending: 1, AckPending: 1, Redelivered: 1}, third, afterThird)
 	if err := one.Ack(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	check("two are done", broker.Backlog{Pending: 1}, second, time.Now())
+	check("two are done", broker.Backlog{Pending: 1}, third, afterThird)
 	if err := next(t, d).Ack(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	check("all are done", broker.Backlog{}, time.Time{}, time.Time{})
+	check("all are done", broker.Backlog{}, none, none)
 }
 
 func TestBacklogCountsReplayedDeadLetters(t *testing.T) {

@@ -15,6 +15,9 @@ import (
 	"fanfare/pkg/natsd/natstest"
 )
 
+// ofStreams is how many gauges tell of the streams.
+const ofStreams = 6 * 5
+
 // gather returns every value by its name and label.
 func gather(tb testing.TB, c prometheus.Collector) map[string]float64 {
 	tb.Helper()
@@ -46,7 +49,6 @@ func TestCollectorSaysHowThingsStand(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, b, wav("out twice"))
-	published := time.Now()
 	if err := next(t, d).Retry(0); err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +56,23 @@ func TestCollectorSaysHowThingsStand(t *testing.T) {
 	publish(t, b, wav("out"))
 	next(t, d)
 	publish(t, b, wav("waits"))
+	published := time.Now()
 	merge(t, b.Results(), document(wav("a")))
 	c := b.Collector([]callback.Type{"wav", "music"})
 	want := map[string]float64{
+		"stream_replicas stream=CALLBACKS":            1,
+		"stream_replicas stream=DEAD_LETTERS":         1,
+		"stream_replicas stream=QUARANTINE":           1,
+		"stream_replicas stream=RESULTS":              1,
+		"stream_replicas stream=TASKS":                1,
+		"stream_replicas stream=TASKS_STATE":          1,
+		"stream_replicas_current stream=CALLBACKS":    1,
+		"stream_replicas_current stream=DEAD_LETTERS": 1,
+		"stream_replicas_current stream=QUARANTINE":   1,
+		"stream_replicas_current stream=RESULTS":      1,
+		"stream_replicas_current stream=TASKS":        1,
+		"stream_replicas_current stream=TASKS_STATE":  1,
+
 		"broker_connected":                     1,
 		"stream_messages stream=CALLBACKS":     4,
 		"stream_messages stream=DEAD_LETTERS":  0,
@@ -115,7 +131,7 @@ func bytesOf(tb testing.TB, js jetstream.JetStream, name string) uint64 {
 func TestCollectorOfNoTypesTellsOfTheStreams(t *testing.T) {
 	t.Parallel()
 	b, _ := provisionTwoTypes(t)
-	if got := gather(t, b.Collector(nil)); len(got) != 19 || got["broker_connected"] != 1 {
+	if got := gather(t, b.Collector(nil)); len(got) != ofStreams+1 || got["broker_connected"] != 1 {
 		t.Errorf("metrics %v", got)
 	}
 }
@@ -130,7 +146,7 @@ func TestCollectorIsWellFormed(t *testing.T) {
 	}
 	descs := make(chan *prometheus.Desc, 100)
 	c.Describe(descs)
-	if len(descs) != 8 {
+	if len(descs) != 11 {
 		t.Errorf("%d descriptions", len(descs))
 	}
 }
@@ -162,7 +178,7 @@ func TestCollectorOfAServerWithoutStreamsTellsWhatItCan(t *testing.T) {
 	if got := gather(t, b.Collector([]callback.Type{"wav"})); len(got) != 1 || got["broker_connected"] != 1 {
 		t.Errorf("metrics %v", got)
 	}
-	if !strings.Contains(said.String(), `"msg":"stream not measured","stream":"CALLBACKS"`) {
+	if lines := strings.Count(said.String(), `"msg":"not measured"`); lines != 1 || !strings.Contains(said.String(), `"stream CALLBACKS":"`) || !strings.Contains(said.String(), `"durable wav":"`) {
 		t.Errorf("log says %s", said)
 	}
 }
@@ -170,8 +186,43 @@ func TestCollectorOfAServerWithoutStreamsTellsWhatItCan(t *testing.T) {
 func TestCollectorTellsOfTheDurablesThatThereAre(t *testing.T) {
 	t.Parallel()
 	b, _ := provisionTwoTypes(t)
-	if got := gather(t, b.Collector([]callback.Type{"wav", "lyrics"})); len(got) != 19+4 {
+	if got := gather(t, b.Collector([]callback.Type{"lyrics", "wav"})); len(got) != ofStreams+1+4 {
 		t.Errorf("metrics %v", got)
+	}
+}
+
+// A stream that is missing, or of which nobody answers, takes nothing else with it.
+func TestCollectorTellsOfTheStreamsThatThereAre(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, t.TempDir(), "")
+	way, js := newLossy(server), natstest.JetStream(t, server)
+	b := natstest.Provisioned(t, way)
+	check := func(what, stream string) {
+		t.Helper()
+		begun := time.Now()
+		got := gather(t, b.Collector([]callback.Type{"wav", "music"}))
+		if _, measured := got["stream_messages stream="+stream]; measured || len(got) != ofStreams/6*5+1+2*4 {
+			t.Errorf("%s: metrics %v", what, got)
+		}
+		if took := time.Since(begun); took > 4500*time.Millisecond {
+			t.Errorf("%s: took %s", what, took)
+		}
+	}
+	way.mute(t, js.Conn(), "$JS.API.STREAM.INFO.QUARANTINE")
+	check("silent", "QUARANTINE")
+	way.mute(t, js.Conn(), "")
+	if err := js.DeleteStream(t.Context(), "QUARANTINE"); err != nil {
+		t.Fatal(err)
+	}
+	check("missing", "QUARANTINE")
+}
+
+func TestCollectorTellsWhenTheServersCertificateEnds(t *testing.T) {
+	t.Parallel()
+	way := newEncrypted(t, natstest.Start(t, t.TempDir(), ""), time.Unix(4102444800, 0))
+	got := gather(t, natstest.Provisioned(t, way).Collector(nil))
+	if at := got["broker_certificate_not_after_seconds"]; at != 4102444800 {
+		t.Errorf("it ends at %v: metrics %v", at, got)
 	}
 }
 

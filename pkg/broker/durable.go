@@ -80,7 +80,7 @@ type Backlog struct {
 	Pending     uint64        // messages not delivered yet
 	AckPending  int           // messages delivered and not settled
 	Redelivered int           // of those, delivered more than once
-	Oldest      time.Duration // age of the oldest message that is not settled; 0 when there is none
+	Oldest      time.Duration // age of the oldest message that is not delivered yet; 0 when there is none
 	settled     uint64        // stream sequence up to which everything is settled
 }
 
@@ -100,7 +100,7 @@ func (b *Broker) Backlog(ctx context.Context, t callback.Type) (Backlog, error) 
 		Redelivered: info.NumRedelivered,
 		settled:     info.AckFloor.Stream,
 	}
-	if backlog.Unsettled() == 0 {
+	if backlog.Pending == 0 {
 		return backlog, nil
 	}
 	stream, err := b.js.Stream(ctx, StreamCallbacks)
@@ -108,7 +108,7 @@ func (b *Broker) Backlog(ctx context.Context, t callback.Type) (Backlog, error) 
 		return Backlog{}, fmt.Errorf("broker: look up stream %s: %w", StreamCallbacks, err)
 	}
 	for _, subject := range []string{callbacksOf(t), redeliverOf(t)} {
-		oldest, err := stream.GetMsg(ctx, backlog.settled+1, jetstream.WithGetMsgSubject(subject))
+		oldest, err := stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(subject))
 		switch {
 		case err == nil:
 			backlog.Oldest = max(backlog.Oldest, time.Since(oldest.Time))

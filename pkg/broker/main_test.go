@@ -103,6 +103,7 @@ type lossy struct {
 	cut    []byte // the connection breaks instead of delivering what contains it; nil: nothing does
 	cuts   int
 	deaf   bool          // nothing is delivered any more
+	muted  []byte        // what is written to this subject goes where nobody answers; nil: nothing does
 	opened chan struct{} // closed when deaf ends
 }
 
@@ -139,9 +140,38 @@ func (l *lossy) hang(tb testing.TB) {
 	tb.Cleanup(func() { close(l.opened) })
 }
 
+// mute keeps requests to one subject without an answer, until it is told of another.
+func (l *lossy) mute(tb testing.TB, server *nats.Conn, subject string) {
+	tb.Helper()
+	if subject != "" { // without anybody listening the server would say so
+		if _, err := server.SubscribeSync(string(unanswered(len(subject)))); err != nil {
+			tb.Fatal(err)
+		}
+		if err := server.Flush(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.muted = []byte(subject)
+}
+
+// unanswered is a subject of that length.
+func unanswered(length int) []byte { return bytes.Repeat([]byte("x"), length) }
+
 type lossyConn struct {
 	net.Conn
 	way *lossy
+}
+
+func (c *lossyConn) Write(p []byte) (int, error) {
+	c.way.mu.Lock()
+	muted := c.way.muted
+	c.way.mu.Unlock()
+	if len(muted) > 0 {
+		p = bytes.ReplaceAll(p, append(muted, ' '), append(unanswered(len(muted)), ' '))
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *lossyConn) Read(p []byte) (int, error) {

@@ -51,8 +51,10 @@ func TestClusterIsRestartedNodeByNode(t *testing.T) {
 				n.signal(syscall.SIGTERM)
 			}
 			f.more(5)
+			c.awaitCopies(t, 2)
 			n.start(t)
 			c.awaitHealthy(t)
+			c.awaitCopies(t, 3)
 		}
 	}
 	f.more(5)
@@ -150,6 +152,17 @@ func (c *cluster) checkCluster(tb testing.TB) {
 	tb.Logf("%d redeliveries; of %d callbacks %d were not handled when first delivered, and %d not confirmed",
 		c.redeliveries(tb), len(c.called), redelivered, unconfirmed)
 	tb.Logf("the gateway complains of %v, the consumer of %v", complaints(tb, c.gateway), complaints(tb, c.consumer))
+}
+
+// awaitCopies waits until the gateway's metrics say that so many of the three copies are
+// up to date.
+func (c *cluster) awaitCopies(tb testing.TB, current int) {
+	tb.Helper()
+	eventually(tb, fmt.Sprintf("%d copies", current), func() bool {
+		_, metrics := get("http://" + c.ops + "/metrics")
+		return strings.Contains(metrics, `fanfare_stream_replicas{stream="CALLBACKS"} 3`+"\n") &&
+			strings.Contains(metrics, fmt.Sprintf("fanfare_stream_replicas_current{stream=\"CALLBACKS\"} %d\n", current))
+	})
 }
 
 // redeliveries is how many deliveries the durable has made besides one of each

@@ -27,6 +27,19 @@ func broker() board {
 				queries:     []query{{`max by (stream) (fanfare_stream_messages)`, "{{stream}}"}},
 			},
 			{
+				title: "Copies that lack", unit: "short", limits: []limit{orange(1)},
+				description: "Copies that a stream is set to have and that are away or not up to date. Without a majority it takes nothing.",
+				queries:     []query{{`max by (stream) (fanfare_stream_replicas) - min by (stream) (fanfare_stream_replicas_current)`, "{{stream}}"}},
+			},
+			{
+				title: "Certificates", unit: "s",
+				description: "How long the TLS certificates are still good, the first to end of the gateways' and of the NATS servers'.",
+				queries: []query{
+					{`min(fanfare_tls_certificate_not_after_seconds) - time()`, "gateway"},
+					{`min(fanfare_broker_certificate_not_after_seconds) - time()`, "broker"},
+				},
+			},
+			{
 				title: "Limits", unit: "bytes",
 				description: "Bytes that each stream may hold. fanfare provision leaves alone what an operator set.",
 				queries:     []query{{`max by (stream) (fanfare_stream_max_bytes)`, "{{stream}}"}},
