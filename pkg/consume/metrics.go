@@ -43,6 +43,14 @@ func newRunnerMetrics(reg prometheus.Registerer) *runnerMetrics {
 	return m
 }
 
+// registerHeld exposes how many deliveries are held.
+func registerHeld(reg prometheus.Registerer, p *progress) {
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fanfare_deliveries_held",
+		Help: "Deliveries in hand that are held because the archive or the results cannot be written.",
+	}, func() float64 { return float64(p.held.Load()) })
+}
+
 type archiverMetrics struct {
 	results      *prometheus.CounterVec
 	origins      *prometheus.CounterVec

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"fanfare/consumers/wav"
 	"fanfare/pkg/consume"
 	"fanfare/pkg/media"
@@ -32,7 +34,8 @@ func TestNothingIsUsedUpWhileNothingCanBeStored(t *testing.T) {
 		}
 		return nil
 	}
-	r, _ := run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Workers: workers, Probe: probe, Handler: func(ctx context.Context, d consume.Delivery) error {
+	registry := prometheus.NewRegistry()
+	r, _ := run(t, consume.Options{Registerer: registry, Broker: b, Contract: contract(t, "wav"), Workers: workers, Probe: probe, Handler: func(ctx context.Context, d consume.Delivery) error {
 		if err := probe(ctx); err != nil {
 			began.add(d.Callback.TaskID)
 			return fmt.Errorf("store: %w", err)
@@ -49,13 +52,33 @@ func TestNothingIsUsedUpWhileNothingCanBeStored(t *testing.T) {
 		backlog, err := b.Backlog(t.Context(), "wav")
 		return err == nil && backlog.AckPending == workers && backlog.Redelivered == 0 && backlog.Pending == tasks-workers
 	})
+	eventually(t, "all of them counted as held", func() bool { return held(t, registry) == workers })
 	broken.Store(false)
 	eventually(t, "everything handled and settled", func() bool { return done.tasks() == tasks && unsettled(t, b, "wav") == 0 })
 	done.onceEach(t, tasks)
 	began.onceEach(t, workers)
+	if n := held(t, registry); n != 0 {
+		t.Errorf("%v are still held", n)
+	}
 	if err := r.Check(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
+}
+
+// held is how many deliveries the metrics say are held.
+func held(tb testing.TB, registry *prometheus.Registry) float64 {
+	tb.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "fanfare_deliveries_held" {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	tb.Fatal("no metric of what is held")
+	return 0
 }
 
 // TestOneDeliveryThatCannotBeStoredHoldsUpNothing has a handler that finds fault

@@ -111,6 +111,7 @@ func New(o Options) (*Runner, error) {
 		retries:  &retries{free: retryWorkers(o.Workers)},
 		suspects: newSuspects(),
 	}
+	registerHeld(o.Registerer, &r.progress)
 	r.loop = deliver.New(deliver.Options{
 		Logger:       o.Logger,
 		Subscription: r.durable,

@@ -17,8 +17,8 @@ func lag() []panel {
 			queries:     []query{{`max by (type) (fanfare_consumer_pending)`, "{{type}}"}},
 		},
 		{
-			title: "Oldest that is not done", unit: "s", limits: []limit{orange(600)},
-			description: "Age of the oldest message that is not settled. It may be one whose download is retried for up to 6 hours.",
+			title: "Oldest that waits", unit: "s", limits: []limit{orange(600)},
+			description: "Age of the oldest message that a durable has not delivered yet. Those that are retried were delivered.",
 			queries:     []query{{`max by (type) (fanfare_consumer_oldest_pending_seconds)`, "{{type}}"}},
 		},
 		{
@@ -38,6 +38,11 @@ func lag() []panel {
 			title: "Time to handle", unit: "s",
 			description: "From a delivery to its settlement, downloads included: the slowest of twenty, by type.",
 			queries:     []query{{`histogram_quantile(0.95, sum by (type, le) (rate(fanfare_handle_duration_seconds_bucket[$__rate_interval])))`, "{{type}} p95"}},
+		},
+		{
+			title: "Held", unit: "short", limits: []limit{red(1)},
+			description: "Deliveries in hand that are held because the archive or the results cannot be written.",
+			queries:     []query{{`max by (type) (fanfare_deliveries_held)`, "{{type}}"}},
 		},
 		{
 			title: "Dead letters refused", unit: "short",
