@@ -17,13 +17,14 @@ const (
 	recountPause = 5 * time.Second
 )
 
-// census counts the tasks in the ledger, and tells Prometheus.
+// census counts the tasks in the ledger, and tells Prometheus once it has counted all.
 type census struct {
 	types         []callback.Type
 	tasks, oldest *prometheus.Desc
 
-	mu    sync.Mutex
-	count count
+	mu      sync.Mutex
+	counted bool // the count is one: before, a zero would say that there is nothing
+	count   count
 }
 
 // count is a state of the count. Tasks that nothing is expected of any more are
@@ -77,6 +78,9 @@ func (c *census) Describe(descs chan<- *prometheus.Desc) {
 func (c *census) Collect(metrics chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.counted {
+		return
+	}
 	for _, t := range c.types {
 		for _, s := range ledger.States() {
 			metrics <- prometheus.MustNewConstMetric(c.tasks, prometheus.GaugeValue, float64(c.count.states[t][s]), string(t), string(s))
@@ -119,6 +123,6 @@ func (r *Reconciler) recount(ctx context.Context) error {
 		current = true
 		r.census.mu.Lock()
 		defer r.census.mu.Unlock()
-		r.census.count = counting
+		r.census.count, r.census.counted = counting, true
 	})
 }

@@ -111,20 +111,23 @@ func New(o Options) (*Reconciler, error) {
 		results: o.Broker.Results(),
 		census:  newCensus(o.Contracts.Types()),
 	}
-	if err := o.Registerer.Register(r.census); err != nil {
-		return nil, fmt.Errorf("reconcile: register metrics: %w", err)
+	tasks, calls := o.Broker.AnnouncedTasks(o.Provider.Host()), o.Broker.EveryCallback()
+	for _, c := range []prometheus.Collector{r.census, newBacklog(r.logger, o.Broker, tasks, calls)} {
+		if err := o.Registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("reconcile: register metrics: %w", err)
+		}
 	}
 	r.breaker = newBreaker(r.logger)
 	r.tasks = deliver.New(deliver.Options{
 		Logger:       r.logger,
-		Subscription: o.Broker.AnnouncedTasks(o.Provider.Host()),
+		Subscription: tasks,
 		Workers:      o.Workers,
 		Drain:        o.Drain,
 		Deliver:      r.visit,
 	})
 	r.calls = deliver.New(deliver.Options{
 		Logger:       r.logger,
-		Subscription: o.Broker.EveryCallback(),
+		Subscription: calls,
 		Workers:      o.Workers,
 		Drain:        o.Drain,
 		Deliver:      r.note,

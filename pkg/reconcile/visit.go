@@ -120,10 +120,13 @@ func (r *Reconciler) giveUp(ctx context.Context, t task) error {
 	if _, err := r.results.Merge(ctx, doc); err != nil {
 		return err
 	}
+	given := false
 	_, err := r.ledger.Change(ctx, t.entry.Type, t.entry.TaskID, func(e ledger.Entry, _ bool) (ledger.Entry, bool) {
-		return e.GiveUp(now)
+		e, given = e.GiveUp(now) // not if it was answered meanwhile
+		return e, given
 	})
-	if err == nil {
+	if err == nil && given {
+		r.metrics.givenUp.WithLabelValues(string(t.entry.Type)).Inc()
 		r.logger.WarnContext(ctx, "task given up: neither a callback nor a poll said what became of it",
 			"type", t.entry.Type, "task_id", t.entry.TaskID, "submitted_at", t.entry.SubmittedAt, "polls", t.entry.Polls)
 	}

@@ -22,6 +22,11 @@ func tasks() board {
 				queries:     []query{{`sum(max by (type) (fanfare_tasks{state="given_up"}))`, ""}},
 			},
 			{
+				title: "Given up within a day", unit: "short", number: true, limits: []limit{orange(1)},
+				description: "Tasks that were given up within the last day.",
+				queries:     []query{{`sum(increase(fanfare_tasks_given_up_total[1d]))`, ""}},
+			},
+			{
 				title: "Tasks that wait", unit: "short",
 				description: "Tasks without a final state: expected by a callback, or overdue and polled.",
 				queries:     []query{{`max by (type, state) (fanfare_tasks{state=~"expected|overdue"})`, "{{type}} {{state}}"}},
@@ -35,6 +40,11 @@ func tasks() board {
 				title: "Age of the oldest", unit: "s", limits: []limit{orange(6 * 3600), red(24 * 3600)},
 				description: "Time since the submission of the oldest task that waits. The upper line is when it is given up.",
 				queries:     []query{{`max(fanfare_task_age_oldest_seconds)`, "oldest"}},
+			},
+			{
+				title: "Not read yet", unit: "short",
+				description: "Messages that the reconciler has not got yet, by stream: callbacks, and tasks that were announced.",
+				queries:     []query{{`max by (stream) (fanfare_reconciler_pending)`, "{{stream}}"}},
 			},
 			{
 				title: "Found only by asking", unit: "percentunit",
