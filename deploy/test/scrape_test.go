@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -67,6 +68,19 @@ func checkExpressions(t *testing.T, prometheus string) {
 		await(t, where+" to return data", func() bool { return evaluate(t, prometheus, expression) > 0 })
 	}
 	checkRulesAreHealthy(t, prometheus, len(alerts)+len(records))
+	checkNothingIsWrong(t, prometheus, alerts)
+}
+
+// checkNothingIsWrong wants no alert's expression to return anything, whether it would
+// have to do so for a while or not: everything runs as it should.
+func checkNothingIsWrong(t *testing.T, prometheus string, alerts []rulefmt.Rule) {
+	t.Helper()
+	for _, alert := range alerts {
+		found := ask[samples](t, prometheus, "query", url.Values{"query": {alert.Expr}}).Result
+		for _, series := range found {
+			t.Errorf("%s would be raised of a healthy fanfare: %v", alert.Alert, series.Metric)
+		}
+	}
 }
 
 // checkSelectors wants each selector of an expression to match series that were
