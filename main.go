@@ -51,10 +51,18 @@ func parser(c *commands) (*kong.Kong, error) {
 }
 
 func main() {
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "fanfare: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run runs the command that the command line names.
+func run() error {
 	var c commands
 	k, err := parser(&c)
 	if err != nil {
-		fail(err)
+		return err
 	}
 	line, err := k.Parse(os.Args[1:])
 	k.FatalIfErrorf(err)
@@ -68,12 +76,5 @@ func main() {
 	if strings.Contains(os.Args[0], "go-build") {
 		env.Name = "go run ."
 	}
-	if err := line.Run(env); err != nil {
-		fail(err)
-	}
-}
-
-func fail(err error) {
-	fmt.Fprintf(os.Stderr, "fanfare: %v\n", err)
-	os.Exit(1)
+	return line.Run(env)
 }
