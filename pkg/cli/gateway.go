@@ -29,7 +29,22 @@ type Front struct {
 type Gateway struct {
 	Front
 	NATS
-	OpsListen string `default:"127.0.0.1:8081" help:"Where operators find /metrics, /healthz, /readyz and /debug/pprof."`
+	OpsListen string        `default:"127.0.0.1:8081" help:"Where operators find /metrics, /healthz, /readyz and /debug/pprof."`
+	StopDelay time.Duration `default:"0s" help:"How long callbacks are taken after the signal to stop, while /readyz says no: until a load balancer has noticed."`
+}
+
+// delayed is a part that goes on for a while after it is told to end.
+type delayed struct {
+	part
+	delay time.Duration
+}
+
+// Run implements part.
+func (d delayed) Run(ctx context.Context) error {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(d.delay, cancel) })()
+	return d.part.Run(later)
 }
 
 // Run serves until ctx ends.
@@ -48,10 +63,11 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 	}
 	defer b.Close()
 	p.registry.MustRegister(b.Collector(nil))
-	front, err := c.add(p, contracts, b, env.Reload)
+	front, err := c.bind(p, contracts, b, env.Reload)
 	if err != nil {
 		return err
 	}
+	p.add(delayed{front, c.StopDelay})
 	if err := p.bindOps(c.OpsListen); err != nil {
 		return err
 	}
@@ -59,8 +75,8 @@ func (c *Gateway) Run(ctx context.Context, env Env) error {
 	return p.run(ctx)
 }
 
-// add adds the HTTP front to a process.
-func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker, reload <-chan os.Signal) (*gateway.Gateway, error) {
+// bind binds the HTTP front, which is then one part more of a process that depends on the broker.
+func (f Front) bind(p *process, contracts callback.Contracts, b *broker.Broker, reload <-chan os.Signal) (*gateway.Gateway, error) {
 	if f.HMACTolerance <= 0 || f.MaxInFlight <= 0 {
 		return nil, errors.New("--hmac-tolerance and --max-in-flight must be more than 0")
 	}
@@ -85,7 +101,6 @@ func (f Front) add(p *process, contracts callback.Contracts, b *broker.Broker, r
 	if err != nil {
 		return nil, err
 	}
-	p.add(front)
 	p.check("broker", b.Check)
 	return front, nil
 }

@@ -51,10 +51,11 @@ func (c *Standalone) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	p.registry.MustRegister(b.Collector(contracts.Types()))
-	front, err := c.Front.add(p, contracts, b, env.Reload)
+	front, err := c.bind(p, contracts, b, env.Reload)
 	if err != nil {
 		return err
 	}
+	p.add(front)
 	if c.Demo {
 		if err := c.addDemo(p, contracts, b, front.Addr().String(), env.Out); err != nil {
 			return err
