@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -76,11 +77,19 @@ func embedded(tb testing.TB, name string) any {
 	return value
 }
 
-// resolve returns what a reference in the file base refers to.
+// referred are the files that references were resolved in, each read for all of its
+// hundreds.
+var referred sync.Map //nolint:gochecknoglobals // of name to what embedded returns
+
+// resolve returns what a reference in the file base refers to, which nobody changes.
 func resolve(tb testing.TB, base, ref string) any {
 	tb.Helper()
 	file, pointer, _ := strings.Cut(ref, "#")
-	target := embedded(tb, cmp.Or(file, base))
+	name := cmp.Or(file, base)
+	target, known := referred.Load(name)
+	if !known {
+		target, _ = referred.LoadOrStore(name, embedded(tb, name))
+	}
 	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if step == "" {
 			continue
