@@ -135,3 +135,37 @@ func TestEveryLanguageOfTheReadmeSubscribesDurably(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsOfTheReadmeAreIgnored wants what the README's commands make here to go into no commit and no image.
+func TestSecretsOfTheReadmeAreIgnored(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(".git"); err != nil {
+		t.Skip("this is no checkout of Git's: ", err)
+	}
+	docker, err := os.ReadFile("deploy/Dockerfile.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := regexp.MustCompile(`(?:-(?:key|token|nkey|ca|cert)-file|compose cp|account|(?:cp -a|mv) \S+) (?:\./)?([\w.-]+)(?:\s|$)`)
+	made := make(map[string]bool)
+	for _, block := range snippets(t, "README.md", "sh") {
+		for _, match := range file.FindAllStringSubmatch(block, -1) {
+			made[match[1]] = true
+		}
+	}
+	if len(made) < 12 {
+		t.Errorf("only %v", made)
+	}
+	for name := range made {
+		if said, err := exec.CommandContext(t.Context(), "git", "check-ignore", name, name+"/").CombinedOutput(); err != nil {
+			t.Errorf("%s: %v %s", name, err, said)
+		}
+		pattern := "/" + name
+		if extension := filepath.Ext(name); extension == ".nk" || extension == ".pem" {
+			pattern = "**/*" + extension
+		}
+		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(pattern) + `/?$`).Match(docker) {
+			t.Errorf("deploy/Dockerfile.dockerignore has no %s", pattern)
+		}
+	}
+}

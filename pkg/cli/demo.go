@@ -31,8 +31,10 @@ func (c *Standalone) addDemo(p *process, contracts callback.Contracts, b *broker
 		Results: results,
 		Stored:  results.Stored,
 		Target:  "http://" + target,
-		Tasks:   demoTasks,
-		Rate:    demoRate,
+		// Any port: whatever else runs on this machine is not in the way.
+		MediaListen: "127.0.0.1:0",
+		Tasks:       demoTasks,
+		Rate:        demoRate,
 		// What heals shows how a consumer copes. What costs a file leaves dead
 		// letters behind, which in a newcomer's first minutes look like something
 		// that has gone wrong.

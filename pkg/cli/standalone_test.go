@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -239,8 +240,12 @@ func TestTakenPortIsReported(t *testing.T) {
 	}
 }
 
+// TestDemoMovesTheWholeLine runs the demonstration where a simulator listens already, as it does beside another one.
 func TestDemoMovesTheWholeLine(t *testing.T) {
 	t.Parallel()
+	if l, err := net.Listen("tcp", "127.0.0.1:8089"); err == nil {
+		defer func() { _ = l.Close() }()
+	}
 	s := newStandalone(t)
 	s.process = fanfare(t, "standalone", "--demo", "--data-dir", s.dir, "--listen", s.listen, "--ops-listen", s.ops, "--nats-listen", s.nats,
 		"--store-max-bytes", "1000000000")

@@ -139,7 +139,7 @@ func (c *TasksShow) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("the ledger knows no task %s/%s: it holds tasks that were announced or sent a first callback, for 30 days", spec.Type, id)
+		return fmt.Errorf("the ledger knows no task %s/%s: it holds, for 30 days, what the reconciler has entered: tasks that were announced, or sent a first callback", spec.Type, id)
 	}
 	return writeJSON(env.Out, e)
 }

@@ -43,7 +43,7 @@ func TestCheckThatHangsIsCutOff(t *testing.T) {
 		if took := time.Since(begun); took != checkWait {
 			t.Errorf("answered after %s, want %s", took, checkWait)
 		}
-		const want = `{"ready":false,"checks":{"after":"context deadline exceeded","before":"ok","hangs":"context deadline exceeded"}}`
+		const want = `{"ready":false,"checks":{"after":"context deadline exceeded","before":"ok","hangs":"context deadline exceeded"}}` + "\n"
 		if body := recorder.Body.String(); recorder.Code != http.StatusServiceUnavailable || body != want {
 			t.Errorf("%d %s, want %s", recorder.Code, body, want)
 		}

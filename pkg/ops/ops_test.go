@@ -166,7 +166,7 @@ func TestReadinessShowsEachCheckByName(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, ops.Options{Checks: row.checks}).get("/readyz")
-			if a.status != row.status || a.body != row.want {
+			if a.status != row.status || a.body != row.want+"\n" {
 				t.Errorf("%d %s, want %d %s", a.status, a.body, row.status, row.want)
 			}
 			a.readiness(t)
