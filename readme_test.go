@@ -146,7 +146,7 @@ func TestSecretsOfTheReadmeAreIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := regexp.MustCompile(`(?:-(?:key|token|nkey|ca|cert)-file|compose cp|account|(?:cp -a|mv) \S+) (?:\./)?([\w.-]+)(?:\s|$)`)
+	file := regexp.MustCompile(`(?:_DIR=|(?:-(?:key|token|nkey|ca|cert)-file|compose cp|account|(?:cp -a|mv) \S+) (?:\./)?)([\w.-]+)(?:\s|$)`)
 	made := make(map[string]bool)
 	for _, block := range snippets(t, "README.md", "sh") {
 		for _, match := range file.FindAllStringSubmatch(block, -1) {

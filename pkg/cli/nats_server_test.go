@@ -25,9 +25,9 @@ func newNATSServer(tb testing.TB, addr, dir string, more map[string]string) *nat
 		tb.Fatal(err)
 	}
 	replace := map[string]string{
-		"listen: 0.0.0.0:4222": "listen: " + addr,
-		"http: 127.0.0.1:8222": "http: 127.0.0.1:-1",
-		"store_dir: /data":     "store_dir: " + dir,
+		"listen: 127.0.0.1:4222": "listen: " + addr,
+		"http: 127.0.0.1:8222":   "http: 127.0.0.1:-1",
+		"$NATS_STORE_DIR":        dir,
 	}
 	maps.Copy(replace, more)
 	config := string(raw)
