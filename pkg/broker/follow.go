@@ -63,41 +63,6 @@ func (b *Broker) Follow(ctx context.Context, filter string, since time.Time, sho
 	}
 }
 
-// Read calls show for each message that there is on the subject filter now,
-// oldest first. What is deleted meanwhile is passed over.
-func (b *Broker) Read(ctx context.Context, filter string, show func(Message) error) error {
-	stream, subject, err := streamOf(filter)
-	if err != nil {
-		return err
-	}
-	return b.walk(ctx, stream, subject, func(msg *jetstream.RawStreamMsg) error {
-		return show(newMessage(msg.Subject, msg.Sequence, msg.Time, msg.Header, msg.Data))
-	})
-}
-
-// walk calls show for each message that a stream has on a subject now.
-func (b *Broker) walk(ctx context.Context, name, subject string, show func(*jetstream.RawStreamMsg) error) error {
-	stream, err := b.keeper(ctx, name)
-	if err != nil {
-		return err
-	}
-	last := stream.CachedInfo().State.LastSeq // what comes later is not waited for
-	for next := uint64(1); next <= last; {
-		msg, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Sequence > last {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("broker: read %s from %d on: %w", subject, next, err)
-		}
-		if err := show(msg); err != nil {
-			return err
-		}
-		next = msg.Sequence + 1
-	}
-	return nil
-}
-
 func (b *Broker) ordered(ctx context.Context, filter string, config jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
 	stream, subject, err := streamOf(filter)
 	if err != nil {

@@ -277,28 +277,3 @@ func TestFollowWithoutAStreamIsAnError(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
-
-// TestReadPassesOverWhatIsDeletedMeanwhile deletes each second message when the
-// one before it is shown.
-func TestReadPassesOverWhatIsDeletedMeanwhile(t *testing.T) {
-	t.Parallel()
-	b, js := provisioned(t)
-	natstest.Erasable(t, js, "CALLBACKS")
-	const all = 10
-	for i := range all {
-		publish(t, b, wav(fmt.Sprint(i)))
-	}
-	stream, err := js.Stream(t.Context(), "CALLBACKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shown []uint64
-	err = b.Read(within(t, patience), "callbacks.>", func(m broker.Message) error {
-		shown = append(shown, m.Sequence)
-		publish(t, b, wav("later"))
-		return stream.DeleteMsg(t.Context(), m.Sequence+1)
-	})
-	if err != nil || !slices.Equal(shown, []uint64{1, 3, 5, 7, 9}) {
-		t.Errorf("shown %v, %v", shown, err)
-	}
-}

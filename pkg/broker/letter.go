@@ -79,9 +79,9 @@ func newDeadLetter(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
 }
 
 // DeadLetters calls show for each dead letter of a type, or of every type if t is
-// empty, that is there when it is reached, oldest first. It asks for one after
-// another: show may take its time, and others may replay and delete meanwhile. Those
-// of a newer format are passed over; then the error is the first one's.
+// empty, that is there now, oldest first. It reads many at a time: show may take its
+// time, and others may replay or delete one before it is shown. Those of a newer
+// format are passed over; then the error is the first one's.
 func (b *Broker) DeadLetters(ctx context.Context, t callback.Type, show func(DeadLetter) error) error {
 	filter := tokenDeadLetters + ".>"
 	if t != "" {

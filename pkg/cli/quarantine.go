@@ -173,7 +173,10 @@ func replay(ctx context.Context, b *broker.Broker, contracts callback.Contracts,
 	default:
 		what = "published: deleted here"
 	}
-	return what, b.DropFromQuarantine(ctx, sequence)
+	if err := b.DropFromQuarantine(ctx, sequence); err != nil && !errors.Is(err, broker.ErrNotKept) { // another replay was faster
+		return "", err
+	}
+	return what, nil
 }
 
 // QuarantineDelete is the command quarantine delete.

@@ -167,6 +167,7 @@ func TestTailRefusesWhatItCannotFollow(t *testing.T) {
 	s.start(t)
 	for arg, want := range map[string]string{
 		"nonsense.>":      "a subject begins with",
+		"tasks.wav":       "tasks list",
 		"--since=-1h":     "want an age",
 		"--since=someday": "want an age",
 	} {

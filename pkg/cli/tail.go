@@ -26,6 +26,9 @@ type Tail struct {
 
 // Run follows the subject until ctx ends.
 func (c *Tail) Run(ctx context.Context, env Env) error {
+	if first, _, _ := strings.Cut(c.Subject, "."); first == "tasks" {
+		return errors.New("announcements of tasks are not followed: fanfare tasks list shows what came of them")
+	}
 	since, err := c.since(time.Now())
 	if err != nil {
 		return err
