@@ -55,43 +55,41 @@ func (k *bucket) get(ctx context.Context, key string) (value []byte, revision ui
 
 // change replaces the value under key by what next makes of it, by compare-and-set:
 // if another writer was faster, next is asked again. It gets nil where there is no
-// value, and returns nil to leave it as it is.
-func (k *bucket) change(ctx context.Context, key string, next func(value []byte) ([]byte, error)) error {
+// value, and returns nil to leave it as it is. The revision is of the value now.
+func (k *bucket) change(ctx context.Context, key string, next func(value []byte) ([]byte, error)) (revision uint64, err error) {
 	for range maxSwaps {
 		before, revision, err := k.get(ctx, key)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		after, err := next(before)
 		if err != nil || after == nil {
-			return err
+			return revision, err
 		}
-		err = k.swap(ctx, key, after, revision)
+		revision, err = k.swap(ctx, key, after, revision)
 		if err == nil {
-			return nil
+			return revision, nil
 		}
 		if !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			return fmt.Errorf("%w: write %s of bucket %s: %w", ErrUnavailable, key, k.name, err)
+			return 0, fmt.Errorf("%w: write %s of bucket %s: %w", ErrUnavailable, key, k.name, err)
 		}
 		if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil { //nolint:gosec // jitter needs no secrecy
-			return fmt.Errorf("broker: write %s of bucket %s: %w", key, k.name, err)
+			return 0, fmt.Errorf("broker: write %s of bucket %s: %w", key, k.name, err)
 		}
 	}
-	return fmt.Errorf("%w: write %s of bucket %s: %d other writers were faster", ErrUnavailable, key, k.name, maxSwaps)
+	return 0, fmt.Errorf("%w: write %s of bucket %s: %d other writers were faster", ErrUnavailable, key, k.name, maxSwaps)
 }
 
-// swap writes value if the key is still at revision.
-func (k *bucket) swap(ctx context.Context, key string, value []byte, revision uint64) error {
+// swap writes value if the key is still at revision, and returns the one that it has then.
+func (k *bucket) swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	kv, err := k.open(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if revision == 0 {
-		_, err = kv.Create(ctx, key, value)
-	} else {
-		_, err = kv.Update(ctx, key, value, revision)
+		return kv.Create(ctx, key, value)
 	}
-	return err
+	return kv.Update(ctx, key, value, revision)
 }
 
 // watch calls show for every value under keys, and then for each that changes, until

@@ -20,23 +20,28 @@ func (b *Broker) Results() *Results { return &Results{bucket{broker: b, name: Bu
 
 // Get returns the result of a task; found is false when there is none.
 func (r *Results) Get(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error) {
-	return r.read(ctx, t, id, result.Decode)
+	doc, revision, err := r.read(ctx, t, id, result.Decode)
+	return doc, revision != 0, err
 }
 
 // GetAll is Get for a document that is to be written somewhere: the error wraps
-// [format.ErrNewer] if something of it would be lost.
-func (r *Results) GetAll(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, found bool, err error) {
+// [format.ErrNewer] if something of it would be lost. The revision, which is 0 where
+// there is no result, tells which of two states is the later one: a replica of the
+// bucket may know only of the earlier.
+func (r *Results) GetAll(ctx context.Context, t callback.Type, id callback.TaskID) (doc result.Document, revision uint64, err error) {
 	return r.read(ctx, t, id, result.DecodeAll)
 }
 
-func (r *Results) read(ctx context.Context, t callback.Type, id callback.TaskID, decode func([]byte) (result.Document, error)) (doc result.Document, found bool, err error) {
+func (r *Results) read(ctx context.Context, t callback.Type, id callback.TaskID, decode func([]byte) (result.Document, error)) (doc result.Document, revision uint64, err error) {
 	key := callback.Key(t, id, ".")
 	value, revision, err := r.get(ctx, key)
 	if err != nil || revision == 0 {
-		return doc, false, err
+		return doc, 0, err
 	}
-	doc, err = decode(value)
-	return doc, err == nil, ofResult(key, err)
+	if doc, err = decode(value); err != nil {
+		return result.Document{}, 0, ofResult(key, err)
+	}
+	return doc, revision, nil
 }
 
 func decodeResult(key string, value []byte) (result.Document, error) {
@@ -88,9 +93,10 @@ func (r *Results) History(ctx context.Context, t callback.Type, id callback.Task
 
 // Merged is what a merge did.
 type Merged struct {
-	Before  result.Document // the result before; the zero Document if there was none
-	After   result.Document // the result now
-	Changed bool            // whether they differ
+	Before   result.Document // the result before; the zero Document if there was none
+	After    result.Document // the result now
+	Changed  bool            // whether they differ
+	Revision uint64          // of the result now
 }
 
 // Merge merges doc into the result of its task by compare-and-set, so that
@@ -98,7 +104,7 @@ type Merged struct {
 func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error) {
 	key := callback.Key(doc.Type, doc.TaskID, ".")
 	var merged Merged
-	err := r.change(ctx, key, func(value []byte) ([]byte, error) {
+	revision, err := r.change(ctx, key, func(value []byte) ([]byte, error) {
 		merged = Merged{After: doc, Changed: true}
 		if value != nil {
 			before, err := result.DecodeAll(value)
@@ -116,6 +122,7 @@ func (r *Results) Merge(ctx context.Context, doc result.Document) (Merged, error
 	if err != nil {
 		return Merged{}, err
 	}
+	merged.Revision = revision
 	return merged, nil
 }
 

@@ -94,7 +94,7 @@ func (l *Ledger) Get(ctx context.Context, t callback.Type, id callback.TaskID) (
 func (l *Ledger) Change(ctx context.Context, t callback.Type, id callback.TaskID, next func(e ledger.Entry, found bool) (ledger.Entry, bool)) (ledger.Entry, error) {
 	var now ledger.Entry
 	key := callback.Key(t, id, ".")
-	err := l.change(ctx, key, func(value []byte) ([]byte, error) {
+	_, err := l.change(ctx, key, func(value []byte) ([]byte, error) {
 		var before ledger.Entry
 		if value != nil {
 			var err error
@@ -147,7 +147,7 @@ const maxTurnWait = time.Hour
 // that take them by that name together, and returns when it is. It is the zero time
 // where all turns of the next hour are taken. A turn that is not used is lost.
 func (l *Ledger) Turn(ctx context.Context, name string, every time.Duration) (at time.Time, err error) {
-	err = l.change(ctx, turnsPrefix+callback.Escape(name), func(value []byte) ([]byte, error) {
+	_, err = l.change(ctx, turnsPrefix+callback.Escape(name), func(value []byte) ([]byte, error) {
 		now := time.Now()
 		at, err = time.Parse(time.RFC3339Nano, string(value))
 		if err != nil || at.Before(now) || at.After(now.Add(2*maxTurnWait)) { // none yet, or a clock that was wrong

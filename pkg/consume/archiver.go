@@ -1,7 +1,6 @@
 package consume
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,14 +63,15 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return err
 	}
-	if !merged.States(doc) || merged.Archive == result.None || merged.Archive == result.Archived {
-		return a.putManifest(ctx, merged)
+	now := merged.After
+	if !now.States(doc) || now.Archive == result.None || now.Archive == result.Archived {
+		return a.putManifest(ctx, now, merged.Revision)
 	}
 	failure := a.store(ctx, d, assets, &doc)
 	if merged, err = a.record(ctx, doc, cb.Polled); err != nil {
 		return err
 	}
-	if err := a.putManifest(ctx, merged); err != nil {
+	if err := a.putManifest(ctx, merged.After, merged.Revision); err != nil {
 		return err
 	}
 	return failure
@@ -80,22 +80,23 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 // putManifest puts the result beside the files that are archived, if any are, so
 // that the archive tells of itself. Of two that write at the same moment, the one
 // that sees the later result writes again.
-func (a *Archiver) putManifest(ctx context.Context, doc result.Document) error {
-	var put []byte
+func (a *Archiver) putManifest(ctx context.Context, doc result.Document, revision uint64) error {
 	for range maxManifests {
+		if !slices.ContainsFunc(doc.Media, result.Media.Archived) {
+			return nil
+		}
 		body, err := doc.Encode()
-		if err != nil || bytes.Equal(body, put) || !slices.ContainsFunc(doc.Media, result.Media.Archived) {
+		if err != nil {
 			return err
 		}
 		if err := a.archive.PutManifest(ctx, doc.Key(media.ManifestName), body); err != nil {
 			return err
 		}
-		put = body
-		now, found, err := a.results.GetAll(ctx, doc.Type, doc.TaskID)
-		if err != nil || !found {
+		now, latest, err := a.results.GetAll(ctx, doc.Type, doc.TaskID)
+		if err != nil || latest <= revision { // an earlier one is what a replica knows that lags
 			return err
 		}
-		doc = now
+		doc, revision = now, latest
 	}
 	return fmt.Errorf("%w: the result of %s changes all the time", broker.ErrUnavailable, doc.Key(""))
 }
@@ -209,14 +210,14 @@ func reasonOf(err error) string {
 
 // record merges doc into the task's result and counts what is new in it. polled tells
 // that the provider was asked for the callback.
-func (a *Archiver) record(ctx context.Context, doc result.Document, polled bool) (result.Document, error) {
+func (a *Archiver) record(ctx context.Context, doc result.Document, polled bool) (broker.Merged, error) {
 	merged, err := a.results.Merge(ctx, doc)
 	if err != nil {
-		return result.Document{}, err
+		return merged, err
 	}
-	now, before := merged.After, merged.Before
-	if !merged.Changed || now.Statement == before.Statement {
-		return now, nil
+	now := merged.After
+	if !merged.Changed || now.Statement == merged.Before.Statement {
+		return merged, nil
 	}
 	reason := none
 	if now.Failure != nil {
@@ -229,5 +230,5 @@ func (a *Archiver) record(ctx context.Context, doc result.Document, polled bool)
 	if now.Stage.Final() && now.Times.Started.Before(now.Times.Received) {
 		a.metrics.taskDuration.Observe(now.Times.Received.Sub(now.Times.Started).Seconds())
 	}
-	return now, nil
+	return merged, nil
 }
