@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fanfare/gateway"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -141,7 +142,7 @@ func TestKeysAreReloadedWithoutAFalseRefusal(t *testing.T) {
 		return r.exchange(sent{header: signed(now, sign(key, "t1", now)), body: goodWAV}.raw(), "POST").status
 	}
 	writeSecret(t, first, keys[2])
-	r.eventually("the new key counts", func() bool {
+	eventually.Await(r.tb, "the new key counts", func() bool {
 		if got := status(keys[1]); got != http.StatusOK {
 			t.Fatalf("the key that stayed: answered %d", got)
 		}

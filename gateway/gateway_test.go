@@ -101,17 +101,6 @@ func startWith(tb testing.TB, b *broker.Broker, store interface {
 	return r
 }
 
-// eventually waits until ok.
-func (r *rig) eventually(what string, ok func() bool) {
-	r.tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			r.tb.Fatalf("never: %s", what)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-}
-
 // answer is what came back.
 type answer struct {
 	status int

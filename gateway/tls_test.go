@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fanfare/gateway"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -88,7 +89,7 @@ func TestTLSCertificateIsReloaded(t *testing.T) {
 	post(first)
 
 	newCertificate(t, certFile, keyFile, 2)
-	r.eventually("the new certificate", func() bool { return serial(dial()) == 2 })
+	eventually.Await(r.tb, "the new certificate", func() bool { return serial(dial()) == 2 })
 	post(first) // the connection that was there goes on
 	if at := r.gauge("fanfare_tls_certificate_not_after_seconds"); at != 4102444802 {
 		t.Errorf("the metric says %v", at)

@@ -14,6 +14,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 	"fanfare/schemas"
@@ -102,7 +103,7 @@ func (r *rig) contradict() {
 		r.post("wav", body, http.StatusBadRequest)
 	}
 	r.post("wav", strings.Replace(r.wav("safe", goodWAV), "done", "other", 1), http.StatusOK)
-	eventually(r.tb, "it is noted that a callback came again", func() bool {
+	eventually.Await(r.tb, "it is noted that a callback came again", func() bool {
 		r.post("wav", r.wav("safe", goodWAV), http.StatusOK)
 		again, err := r.broker.Ledger().CameAgain(r.tb.Context(), "wav", "safe")
 		return err == nil && len(again) > 0
@@ -201,7 +202,7 @@ func (r *rig) remove() {
 // becomes waits until a task's result is as asked for.
 func (r *rig) becomes(t callback.Type, id callback.TaskID, ok func(result.Document) bool) {
 	r.tb.Helper()
-	eventually(r.tb, fmt.Sprintf("result of %s %s", t, id), func() bool {
+	eventually.Await(r.tb, fmt.Sprintf("result of %s %s", t, id), func() bool {
 		doc, found, err := r.broker.Results().Get(r.tb.Context(), t, id)
 		return err == nil && found && ok(doc)
 	})
@@ -210,7 +211,7 @@ func (r *rig) becomes(t callback.Type, id callback.TaskID, ok func(result.Docume
 // stands waits until the ledger has a task in that state.
 func (r *rig) stands(t callback.Type, id callback.TaskID, want ledger.State) {
 	r.tb.Helper()
-	eventually(r.tb, fmt.Sprintf("%s %s is %s", t, id, want), func() bool {
+	eventually.Await(r.tb, fmt.Sprintf("%s %s is %s", t, id, want), func() bool {
 		e, _, err := r.broker.Ledger().Get(r.tb.Context(), t, id)
 		return err == nil && e.State == want
 	})
@@ -219,7 +220,7 @@ func (r *rig) stands(t callback.Type, id callback.TaskID, want ledger.State) {
 // dead waits for a dead letter as asked for.
 func (r *rig) dead(what string, ok func(broker.DeadLetter) bool) (found broker.DeadLetter) {
 	r.tb.Helper()
-	eventually(r.tb, "dead letter: "+what, func() bool {
+	eventually.Await(r.tb, "dead letter: "+what, func() bool {
 		there := false
 		err := r.broker.DeadLetters(r.tb.Context(), "", func(l broker.DeadLetter) error {
 			if !there && ok(l) {

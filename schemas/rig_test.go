@@ -38,18 +38,6 @@ const (
 	giveUp    = 200 * time.Millisecond
 )
 
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 // rig is all of fanfare around a server of its own, with the world outside played:
 // one HTTP server is the provider's API and the only host whose media may be fetched.
 type rig struct {

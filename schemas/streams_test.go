@@ -15,6 +15,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -115,7 +116,7 @@ func TestDurablesAreAsDescribed(t *testing.T) {
 			want[strings.ReplaceAll(durable, "{provider}", host)] = filters.([]any)
 		}
 		var is map[string][]any
-		eventually(t, "the durables of "+name, func() bool {
+		eventually.Await(t, "the durables of "+name, func() bool {
 			is = r.durables(name)
 			return len(is) >= len(want)
 		})

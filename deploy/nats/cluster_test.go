@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/eventually"
 )
 
 // startCluster starts three servers with cluster.conf, which have their secrets in common.
@@ -44,7 +46,7 @@ func TestClusterFormsAndIsProvisionedThreefold(t *testing.T) {
 	}
 	flags := nodes[0].flags("provisioner")
 	flags[1] = strings.Join(urls, ",")
-	eventually(t, "the cluster provisioned", func() bool { // the servers find each other first
+	eventually.Await(t, "the cluster provisioned", func() bool { // the servers find each other first
 		return launch(t, built.fanfare(), nil, append([]string{"provision", "--replicas", "3", "--store-max-bytes", "67108864"}, flags...)...).wait() == 0
 	})
 	for _, n := range nodes {
@@ -54,7 +56,7 @@ func TestClusterFormsAndIsProvisionedThreefold(t *testing.T) {
 	if got := d.post(t, callbackOf("good", d.media+"/a.wav")); !strings.Contains(got, `"code":200`) {
 		t.Fatal(got)
 	}
-	eventually(t, "its result", func() bool { return strings.Contains(d.as(t, "operator", "explain", "good"), "archive complete") })
+	eventually.Await(t, "its result", func() bool { return strings.Contains(d.as(t, "operator", "explain", "good"), "archive complete") })
 	d.checkPeace(t)
 	for _, n := range nodes[1:] {
 		if lines := n.violations(); len(lines) > 0 {
@@ -78,7 +80,7 @@ func (s *secured) checkThreefold(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	for _, name := range []string{"CALLBACKS", "QUARANTINE", "DEAD_LETTERS", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
-		eventually(tb, name+" three times", func() bool {
+		eventually.Await(tb, name+" three times", func() bool {
 			stream, err := js.Stream(tb.Context(), name)
 			if err != nil {
 				return false
@@ -106,7 +108,7 @@ func checkIntruders(tb testing.TB, node *secured, routes []string) {
 		test.ready(s)
 		before := strings.Count(node.server.err.String(), test.said)
 		s.launch(tb, "cluster.conf", "NATS_SERVER_NAME=intruder")
-		eventually(tb, name+" sent away", func() bool { return strings.Count(node.server.err.String(), test.said) > before })
+		eventually.Await(tb, name+" sent away", func() bool { return strings.Count(node.server.err.String(), test.said) > before })
 		_ = s.server.cmd.Process.Kill()
 		s.server.wait()
 	}

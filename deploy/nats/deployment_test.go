@@ -17,6 +17,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/subscribe"
 )
@@ -49,7 +50,7 @@ func startDeployment(tb testing.TB, s *secured) *deployment {
 	d.run(tb, "reconciler", "reconciler", "--provider-url", provider.URL, "--provider-key-file", key,
 		"--egress-allow", "127.0.0.1", "--poll-after", "200ms", "--poll-every", "200ms")
 	for _, ops := range d.ops {
-		eventually(tb, ops+" ready", func() bool { return strings.Contains(get(tb, ops, "/readyz"), `"ready":true`) })
+		eventually.Await(tb, ops+" ready", func() bool { return strings.Contains(get(tb, ops, "/readyz"), `"ready":true`) })
 	}
 	return d
 }

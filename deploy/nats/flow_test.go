@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/result"
 )
@@ -48,7 +49,7 @@ func TestFanfareWorksWithItsRoles(t *testing.T) {
 		"callback good 200 false", "result good succeeded complete", "result gone succeeded failed",
 		"callback lost 501 true", "result lost failed none",
 	} {
-		eventually(t, line, func() bool { return strings.Contains(lines.String(), line+"\n") })
+		eventually.Await(t, line, func() bool { return strings.Contains(lines.String(), line+"\n") })
 	}
 	for i, metric := range []string{`fanfare_stream_messages{stream="RESULTS"}`, `fanfare_consumer_oldest_pending_seconds{type="wav"}`, `fanfare_stream_messages{stream="TASKS_STATE"}`} {
 		if text := get(t, d.ops[i], "/metrics"); !strings.Contains(text, metric) || !strings.Contains(text, "\nfanfare_broker_certificate_not_after_seconds ") {
@@ -62,7 +63,7 @@ func TestFanfareWorksWithItsRoles(t *testing.T) {
 // checkOperator looks, as the operator, at what has happened, and puts it right.
 func (d *deployment) checkOperator(tb testing.TB) {
 	tb.Helper()
-	eventually(tb, "a dead letter", func() bool {
+	eventually.Await(tb, "a dead letter", func() bool {
 		return strings.Contains(d.as(tb, "operator", "dead-letter", "list"), "gone")
 	})
 	for _, row := range []struct{ args, want string }{
@@ -81,14 +82,14 @@ func (d *deployment) checkOperator(tb testing.TB) {
 			tb.Errorf("%s: %s", row.args, out)
 		}
 	}
-	eventually(tb, "the dead letter again", func() bool { return strings.Contains(d.as(tb, "operator", "dead-letter", "list"), "gone") })
+	eventually.Await(tb, "the dead letter again", func() bool { return strings.Contains(d.as(tb, "operator", "dead-letter", "list"), "gone") })
 	d.as(tb, "operator", "dead-letter", "delete", "--all")
 	for subject, want := range map[string]string{
 		"callbacks.>": "callbacks.wav.complete", "redeliver.>": "redeliver.wav.complete", "results": "results.wav", "quarantine.>": "quarantine.wav",
 	} {
 		args := append([]string{"tail", subject, "--since", "all"}, d.flags("operator")...)
 		tail := launch(tb, built.fanfare(), nil, args...)
-		eventually(tb, "tail shows "+want, func() bool { return strings.Contains(tail.out.String(), want) })
+		eventually.Await(tb, "tail shows "+want, func() bool { return strings.Contains(tail.out.String(), want) })
 		if err := tail.cmd.Process.Signal(os.Interrupt); err != nil || tail.wait() != 0 {
 			tb.Errorf("tail %s: %v: %s", subject, err, tail.err.String())
 		}

@@ -58,17 +58,6 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
 // ports counts the ports that were handed out, so that none is handed out twice.
 var ports atomic.Int64 //nolint:gochecknoglobals // tests run in parallel on one machine's ports
 

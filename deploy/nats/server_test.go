@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 )
 
 // secured is a folder like /etc/nats: deploy's own configurations, but with addresses
@@ -81,7 +82,7 @@ func (s *secured) launch(tb testing.TB, config string, env ...string) {
 func (s *secured) start(tb testing.TB, config string, env ...string) {
 	tb.Helper()
 	s.launch(tb, config, env...)
-	eventually(tb, "NATS server up", func() bool {
+	eventually.Await(tb, "NATS server up", func() bool {
 		return strings.Contains(s.server.err.String(), "Server is ready")
 	})
 }

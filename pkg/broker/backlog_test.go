@@ -8,6 +8,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -20,7 +21,7 @@ func TestBacklogCountsWhatIsLeftToDo(t *testing.T) {
 			got   broker.Backlog
 			asked time.Time
 		)
-		eventually(t, fmt.Sprintf("%s: %+v", when, want), func() bool { // the server's counts lag behind a publish
+		eventually.Await(t, fmt.Sprintf("%s: %+v", when, want), func() bool { // the server's counts lag behind a publish
 			asked = time.Now()
 			got = backlog(t, b, "wav")
 			return got.Pending == want.Pending && got.AckPending == want.AckPending && got.Redelivered == want.Redelivered
@@ -92,7 +93,7 @@ func TestBacklogCountsReplayedDeadLetters(t *testing.T) {
 			got   broker.Backlog
 			asked time.Time
 		)
-		eventually(t, fmt.Sprintf("%s: %d messages", when, want), func() bool {
+		eventually.Await(t, fmt.Sprintf("%s: %d messages", when, want), func() bool {
 			asked = time.Now()
 			got = backlog(t, b, "wav")
 			return got.Unsettled() == want
@@ -128,7 +129,7 @@ func TestActivityMovesWithEveryStep(t *testing.T) {
 	step := func(what string, unsettled, moves uint64) {
 		t.Helper()
 		var now broker.Activity
-		eventually(t, fmt.Sprintf("%s: %d unsettled", what, unsettled), func() bool { // the server's counts lag behind a publish
+		eventually.Await(t, fmt.Sprintf("%s: %d unsettled", what, unsettled), func() bool { // the server's counts lag behind a publish
 			var err error
 			if now, err = b.Activity(t.Context(), types); err != nil {
 				t.Fatal(err)

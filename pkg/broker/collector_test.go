@@ -12,6 +12,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -100,7 +101,7 @@ func TestCollectorSaysHowThingsStand(t *testing.T) {
 		"consumer_redelivered type=music":      0,
 	}
 	var got map[string]float64
-	eventually(t, "the message that waits is counted", func() bool { // the server's counts lag behind a publish
+	eventually.Await(t, "the message that waits is counted", func() bool { // the server's counts lag behind a publish
 		got = gather(t, c)
 		return got["consumer_pending type=wav"] == 1
 	})
@@ -156,7 +157,7 @@ func TestCollectorSaysThatTheServerIsGone(t *testing.T) {
 	server := natstest.Start(t, t.TempDir(), "")
 	b := natstest.Provisioned(t, server)
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 	begun := time.Now()
 	got := gather(t, b.Collector([]callback.Type{"wav"}))
 	if connected, ok := got["broker_connected"]; !ok || connected != 0 || len(got) != 1 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd"
 	"fanfare/pkg/natsd/natstest"
 )
@@ -31,10 +32,10 @@ func TestWaitingConnectsWhenTheServerAppears(t *testing.T) {
 	if err := b.Check(t.Context()); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("%v is no ErrUnavailable", err)
 	}
-	eventually(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker not reachable yet") })
+	eventually.Await(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker not reachable yet") })
 
 	server = natstest.Start(t, dir, addr)
-	eventually(t, "connected", b.Connected)
+	eventually.Await(t, "connected", b.Connected)
 	if b.Version() == "" {
 		t.Error("the server has no version")
 	}
@@ -45,11 +46,11 @@ func TestWaitingConnectsWhenTheServerAppears(t *testing.T) {
 	if err := b.Check(t.Context()); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	eventually(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker connected") })
+	eventually.Await(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker connected") })
 
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
-	eventually(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker disconnected") })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "the log says so", func() bool { return strings.Contains(said.String(), "broker disconnected") })
 	if err := b.Check(t.Context()); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("%v is no ErrUnavailable", err)
 	}
@@ -113,11 +114,11 @@ func TestWaitingReportsTooSmallAPayloadToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	eventually(t, "connected", b.Connected)
+	eventually.Await(t, "connected", b.Connected)
 	if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "max_payload: 1179648") {
 		t.Errorf("check: %v", err)
 	}
-	eventually(t, "the log says so", func() bool { return strings.Contains(said.String(), "max_payload: 1179648") })
+	eventually.Await(t, "the log says so", func() bool { return strings.Contains(said.String(), "max_payload: 1179648") })
 }
 
 func TestFilesThatCannotBeUsedAreNamed(t *testing.T) {
@@ -160,7 +161,7 @@ func whyNot(tb testing.TB, o broker.Options) string {
 	if !o.Wait || b.Connected() {
 		tb.Errorf("connected with %+v", o)
 	}
-	eventually(tb, "the log says why", func() bool { return strings.Contains(said.String(), `"msg":"broker not reachable"`) })
+	eventually.Await(tb, "the log says why", func() bool { return strings.Contains(said.String(), `"msg":"broker not reachable"`) })
 	return said.String()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -72,7 +73,7 @@ func TestDeadLetterIsTheMessageWithItsDeath(t *testing.T) {
 			t.Errorf("header %s is %q, want %q", name, letter.Header[name], want[name])
 		}
 	}
-	eventually(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
+	eventually.Await(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
 	nothing(t, d, moment)
 }
 
@@ -200,7 +201,7 @@ func TestMessageWhoseEndFailedComesAgainAndEndsThen(t *testing.T) {
 		t.Fatalf("%d dead letters", n)
 	}
 	die(t, d)
-	eventually(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
+	eventually.Await(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
 	nothing(t, d, moment)
 	if letter := message(t, js, "DEAD_LETTERS", 1); messages(t, js, "DEAD_LETTERS") != 1 || letter.Header.Get("Fanfare-Deliveries") != "1" {
 		t.Errorf("%d dead letters, the first with headers %v", messages(t, js, "DEAD_LETTERS"), letter.Header)
@@ -224,7 +225,7 @@ func TestMessageWhoseDeadLetterIsDealtWithEndsAllTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	die(t, d)
-	eventually(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
+	eventually.Await(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
 	if n := messages(t, js, "DEAD_LETTERS"); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
@@ -267,13 +268,13 @@ func TestMessageWhoseDeadLetterIsNotStoredComesAgain(t *testing.T) {
 		t.Errorf("%v is no ErrUnavailable", err)
 	}
 	natstest.Provisioned(t, server)
-	eventually(t, "the dead letter is stored", func() bool {
+	eventually.Await(t, "the dead letter is stored", func() bool {
 		return next(t, d).DeadLetter(within(t, patience), "wav", death(errors.New("no"))) == nil
 	})
 	if n := messages(t, js, "DEAD_LETTERS"); n != 1 {
 		t.Errorf("%d dead letters", n)
 	}
-	eventually(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
+	eventually.Await(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
 }
 
 // The oldest are kept, what does not fit is retried, and the metrics tell before.
@@ -323,5 +324,5 @@ func TestFullDeadLettersRefuseAtOnceAndEndNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	die(t, d)
-	eventually(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
+	eventually.Await(t, "settled", func() bool { return backlog(t, b, "wav").Unsettled() == 0 })
 }

@@ -12,6 +12,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -172,7 +173,7 @@ func TestOwnDurableThatIsLostGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, b, wav("new"))
-	eventually(t, "created anew", func() bool {
+	eventually.Await(t, "created anew", func() bool {
 		if err := js.DeleteConsumer(t.Context(), "CALLBACKS", "wav"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			t.Fatal(err)
 		}
@@ -235,7 +236,7 @@ func TestDurableThatIsDeletedWhileWaiting(t *testing.T) {
 				_, err := d.Next(patience)
 				failed <- err
 			}()
-			eventually(t, "waiting", func() bool {
+			eventually.Await(t, "waiting", func() bool {
 				consumer, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
 				return err == nil && consumer.CachedInfo().NumWaiting == 1
 			})
@@ -258,7 +259,7 @@ func TestServerThatIsGoneIsAnotherErrorThanNoDurable(t *testing.T) {
 	b := natstest.Provisioned(t, server)
 	d := durable(t, b, "wav")
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 	begun := time.Now()
 	delivery, err := d.Next(moment)
 	if !errors.Is(err, broker.ErrUnavailable) || errors.Is(err, broker.ErrNoDurable) || delivery != nil {

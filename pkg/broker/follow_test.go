@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -181,7 +182,7 @@ func TestFollowFromNowOnShowsNothingOld(t *testing.T) {
 	b, js := provisioned(t)
 	publish(t, b, wav("old"))
 	seen, stop := following(t, b, "callbacks", time.Time{})
-	eventually(t, "following", func() bool {
+	eventually.Await(t, "following", func() bool {
 		stream, err := js.Stream(t.Context(), "CALLBACKS")
 		if err != nil {
 			return false
@@ -193,7 +194,7 @@ func TestFollowFromNowOnShowsNothingOld(t *testing.T) {
 		return names == 5 // the four types', and the follower's
 	})
 	publish(t, b, wav("new"))
-	eventually(t, "the new message is shown", func() bool { return len(seen()) == 1 })
+	eventually.Await(t, "the new message is shown", func() bool { return len(seen()) == 1 })
 	if got := seen()[0].Header["ce-subject"]; got != "new" {
 		t.Errorf("%s is shown", got)
 	}
@@ -238,14 +239,14 @@ func TestFollowGoesOnWhenTheServerComesBack(t *testing.T) {
 	t.Cleanup(b.Close)
 	publish(t, b, wav("a"))
 	seen, stop := following(t, b, "callbacks", beginning())
-	eventually(t, "the first is shown", func() bool { return len(seen()) == 1 })
+	eventually.Await(t, "the first is shown", func() bool { return len(seen()) == 1 })
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 	natstest.Start(t, dir, addr)
 	if _, err := b.Publish(within(t, patience), wav("b")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second is shown", func() bool { return len(seen()) == 2 })
+	eventually.Await(t, "the second is shown", func() bool { return len(seen()) == 2 })
 	if got := seen()[1].Header["ce-subject"]; got != "b" {
 		t.Errorf("%s is shown", got)
 	}

@@ -29,18 +29,6 @@ const (
 	moment = 200 * time.Millisecond
 )
 
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 // provisioned starts a server of its own, with a broker and a raw connection.
 func provisioned(tb testing.TB) (*broker.Broker, jetstream.JetStream) {
 	tb.Helper()

@@ -12,6 +12,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -259,7 +260,7 @@ func TestServerThatComesBackGetsTheCallback(t *testing.T) {
 	defer b.Close()
 	publish(t, b, wav("before"))
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 
 	begun := time.Now()
 	if _, err := b.Publish(within(t, moment), wav("lost")); !errors.Is(err, broker.ErrUnavailable) {

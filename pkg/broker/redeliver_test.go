@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -370,7 +371,7 @@ func TestRedeliveryOnAServerThatIsGone(t *testing.T) {
 	b := natstest.Provisioned(t, server)
 	dead(t, b, "t")
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 	ctx, cancel := context.WithTimeout(t.Context(), moment)
 	defer cancel()
 	if _, err := b.Redeliver(ctx, 1); err == nil || errors.Is(err, broker.ErrNotKept) {

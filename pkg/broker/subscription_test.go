@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
 )
@@ -49,7 +50,7 @@ func open(tb testing.TB, s *broker.Subscription, created bool) *broker.Durable {
 func reopen(tb testing.TB, s *broker.Subscription) *broker.Durable {
 	tb.Helper()
 	var d *broker.Durable
-	eventually(tb, "created anew", func() bool {
+	eventually.Await(tb, "created anew", func() bool {
 		var created bool
 		var err error
 		d, created, err = s.Open(tb.Context())

@@ -10,6 +10,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/natsd/natstest"
 )
@@ -192,7 +193,7 @@ func TestCallbackThatComesAgainIsNoted(t *testing.T) {
 		t.Errorf("polled: %v, %v", published, err)
 	}
 	var all []broker.Again
-	eventually(t, "it is noted", func() bool {
+	eventually.Await(t, "it is noted", func() bool {
 		var err error
 		all, err = b.Ledger().CameAgain(t.Context(), first.Type, first.TaskID)
 		return err == nil && len(all) > 0 && all[0].Last.Equal(first.Received.Add(time.Minute))

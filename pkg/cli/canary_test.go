@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fanfare/pkg/eventually"
 )
 
 // Every secret begins with canary, and would be noticed wherever it or a part of
@@ -123,7 +125,7 @@ func (v *vault) startNATS(password string) *process {
 	config := fmt.Sprintf("listen: %q\nmax_payload: 1179648\njetstream { store_dir: %q }\nauthorization { user: svc, password: %q }\n",
 		v.nats, filepath.Join(v.dir, "store"), password)
 	p := launch(v.tb, built.natsServer(), "-c", v.file("server.conf", config))
-	eventually(v.tb, "NATS server up", func() bool { return strings.Contains(p.err.String(), "Server is ready") })
+	eventually.Await(v.tb, "NATS server up", func() bool { return strings.Contains(p.err.String(), "Server is ready") })
 	return p
 }
 
@@ -276,7 +278,7 @@ func (v *vault) fetch(consumer *process, media string) {
 	} {
 		id := fmt.Sprint("fetch", i)
 		v.post(http.StatusOK, id, at+"?sig="+payload)
-		eventually(v.tb, "delivery of "+at, func() bool { return strings.Contains(consumer.err.String(), `"task_id":"`+id+`"`) })
+		eventually.Await(v.tb, "delivery of "+at, func() bool { return strings.Contains(consumer.err.String(), `"task_id":"`+id+`"`) })
 	}
 }
 
@@ -295,7 +297,7 @@ func (v *vault) spoil(gateway *process) {
 		if err := gateway.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			v.tb.Fatal(err)
 		}
-		eventually(v.tb, "the log says "+row.want, func() bool { return strings.Contains(gateway.err.String(), row.want) })
+		eventually.Await(v.tb, "the log says "+row.want, func() bool { return strings.Contains(gateway.err.String(), row.want) })
 	}
 }
 
@@ -317,7 +319,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	v.ends(0, "conflict", nil, "quarantine", "list", "--json")
 	v.ends(1, "missing", nil, "simulate", "--target", "https://"+v.listen, "--tasks", "2", "--rate", "100", "--speed", "1000000", "--settle", "1s", "--log-level", "debug")
 	follower := v.run(nil, "tail", "--since", "all", "--log-level", "debug")
-	eventually(t, "a callback followed", func() bool { return strings.Contains(follower.out.String(), "callbacks.wav.") })
+	eventually.Await(t, "a callback followed", func() bool { return strings.Contains(follower.out.String(), "callbacks.wav.") })
 	v.operations(v.ops, consumerOps)
 	v.spoil(gateway)
 
@@ -326,7 +328,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	v.ends(1, "not ready", nil, "health")
 	v.startNATS("another password")
 	for _, p := range []*process{gateway, consumer, follower} {
-		eventually(t, "refused by the server: "+p.name, func() bool { return strings.Contains(p.err.String(), "uthorization") })
+		eventually.Await(t, "refused by the server: "+p.name, func() bool { return strings.Contains(p.err.String(), "uthorization") })
 	}
 	v.operations(v.ops, consumerOps)
 	for _, args := range []string{"provision", "tail", "quarantine list", "quarantine delete 1", "simulate"} {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 )
 
 // providerPatience is how long the provider waits for an answer.
@@ -117,7 +118,7 @@ func (f *flow) answers(answer string) int {
 func (f *flow) more(n int) {
 	f.tb.Helper()
 	answered, handled := f.answers(answeredOK)+n, f.c.consumer.handled()+n
-	eventually(f.tb, "more callbacks answered and handled", func() bool {
+	eventually.Await(f.tb, "more callbacks answered and handled", func() bool {
 		return f.answers(answeredOK) >= answered && f.c.consumer.handled() >= handled
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 )
 
 // roundsVariable is the environment variable that says how often each test of a
@@ -60,7 +61,7 @@ func startCluster(tb testing.TB) *cluster {
 		n.start(tb)
 	}
 	// The servers find each other and elect a leader before they create anything.
-	eventually(tb, "the cluster provisioned", func() bool {
+	eventually.Await(tb, "the cluster provisioned", func() bool {
 		return fanfare(tb, "provision", "--replicas", "3", "--nats-url", c.urls()).wait() == 0
 	})
 	c.connect(tb, c.urls())
@@ -129,12 +130,12 @@ func (n *node) lameDuck(tb testing.TB) {
 func (c *cluster) awaitHealthy(tb testing.TB) {
 	tb.Helper()
 	for _, n := range c.nodes {
-		eventually(tb, n.name+" healthy", func() bool {
+		eventually.Await(tb, n.name+" healthy", func() bool {
 			status, _ := get("http://" + n.monitor + "/healthz")
 			return status == http.StatusOK
 		})
 	}
-	eventually(tb, "all copies current", func() bool {
+	eventually.Await(tb, "all copies current", func() bool {
 		for _, name := range c.streams(tb) {
 			if !whole(c.raft(tb, name, "")) {
 				return false
@@ -147,7 +148,7 @@ func (c *cluster) awaitHealthy(tb testing.TB) {
 // streams are the names of all streams.
 func (c *cluster) streams(tb testing.TB) (names []string) {
 	tb.Helper()
-	eventually(tb, "the streams' names", func() bool {
+	eventually.Await(tb, "the streams' names", func() bool {
 		lister := c.js.StreamNames(tb.Context())
 		names = nil
 		for name := range lister.Name() {
@@ -193,7 +194,7 @@ func whole(info *jetstream.ClusterInfo) bool {
 // leader is the server that leads a stream, or a durable on it, once there is one.
 func (c *cluster) leader(tb testing.TB, stream, durable string) (name string) {
 	tb.Helper()
-	eventually(tb, "a leader of "+stream+" "+durable, func() bool {
+	eventually.Await(tb, "a leader of "+stream+" "+durable, func() bool {
 		info := c.raft(tb, stream, durable)
 		if info != nil {
 			name = info.Leader
@@ -216,7 +217,7 @@ func (c *cluster) stepDown(tb testing.TB, stream, durable, to string) {
 		request = fmt.Sprintf(`{"placement":{"preferred":%q}}`, to)
 	}
 	before := c.leader(tb, stream, durable)
-	eventually(tb, "another leader of "+stream+" "+durable, func() bool {
+	eventually.Await(tb, "another leader of "+stream+" "+durable, func() bool {
 		if now := c.leader(tb, stream, durable); now == to || to == "" && now != before {
 			return true
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"fanfare/pkg/eventually"
 )
 
 // TestClusterChangesItsLeaders makes the stream and the durable change their leader,
@@ -22,7 +24,7 @@ func TestClusterChangesItsLeaders(t *testing.T) {
 		f.more(5)
 		if turn/2%2 == 0 {
 			c.host.hold("audio.wav", turn%4 == 0)
-			eventually(t, "all hands full", func() bool { return c.host.holds() == workers })
+			eventually.Await(t, "all hands full", func() bool { return c.host.holds() == workers })
 		}
 		if turn%2 == 0 {
 			c.stepDown(t, "CALLBACKS", "", "")
@@ -72,7 +74,7 @@ func TestClusterLosesItsLeader(t *testing.T) {
 		n := c.gather(t)
 		f.more(5)
 		c.host.hold("audio.wav", true)
-		eventually(t, "all hands full", func() bool { return c.host.holds() == workers })
+		eventually.Await(t, "all hands full", func() bool { return c.host.holds() == workers })
 		n.signal(syscall.SIGKILL)
 		c.host.release()
 		f.more(5)
@@ -93,15 +95,15 @@ func TestClusterLosesItsMajority(t *testing.T) {
 	for range rounds(t) {
 		f.more(5)
 		c.host.hold("audio.wav", true)
-		eventually(t, "all hands full", func() bool { return c.host.holds() == workers })
+		eventually.Await(t, "all hands full", func() bool { return c.host.holds() == workers })
 		refused := f.answers("503")
 		for _, n := range c.nodes[1:] {
 			n.signal(syscall.SIGKILL)
 		}
 		c.host.release()
-		eventually(t, "a callback refused", func() bool { return f.answers("503") > refused })
+		eventually.Await(t, "a callback refused", func() bool { return f.answers("503") > refused })
 		for process, ops := range map[string]string{"gateway": c.ops, "consumer": c.consumerOps} {
-			eventually(t, "the "+process+" not ready", func() bool {
+			eventually.Await(t, "the "+process+" not ready", func() bool {
 				status, _ := get("http://" + ops + "/readyz")
 				return status == http.StatusServiceUnavailable
 			})
@@ -158,7 +160,7 @@ func (c *cluster) checkCluster(tb testing.TB) {
 // up to date.
 func (c *cluster) awaitCopies(tb testing.TB, current int) {
 	tb.Helper()
-	eventually(tb, fmt.Sprintf("%d copies", current), func() bool {
+	eventually.Await(tb, fmt.Sprintf("%d copies", current), func() bool {
 		_, metrics := get("http://" + c.ops + "/metrics")
 		return strings.Contains(metrics, `fanfare_stream_replicas{stream="CALLBACKS"} 3`+"\n") &&
 			strings.Contains(metrics, fmt.Sprintf("fanfare_stream_replicas_current{stream=\"CALLBACKS\"} %d\n", current))

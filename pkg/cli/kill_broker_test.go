@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fanfare/pkg/eventually"
 )
 
 // forgotten is more than a killed server forgets of the acks that it has confirmed:
@@ -24,17 +26,17 @@ func TestBrokerIsKilledUnderAConsumer(t *testing.T) {
 	r := newRig(t, "wav")
 	consumer := r.start(t)
 	r.call(t, before)
-	eventually(t, "some tasks done", func() bool { return consumer.handled() == before })
+	eventually.Await(t, "some tasks done", func() bool { return consumer.handled() == before })
 
 	r.host.hold("audio.wav", true)
 	r.call(t, tasks-before)
-	eventually(t, "every worker at a download", func() bool { return r.host.holds() == workers })
-	eventually(t, "the acks written down", func() bool { return r.server.quiet(t) })
+	eventually.Await(t, "every worker at a download", func() bool { return r.host.holds() == workers })
+	eventually.Await(t, "the acks written down", func() bool { return r.server.quiet(t) })
 	r.server.signal(syscall.SIGKILL)
 	first := time.Now()
 	r.host.release()
-	eventually(t, "results that cannot be written", func() bool { return strings.Contains(consumer.err.String(), "fetching stops until they can") })
-	eventually(t, "the downloads done all the same", func() bool { return r.host.holds() == 0 })
+	eventually.Await(t, "results that cannot be written", func() bool { return strings.Contains(consumer.err.String(), "fetching stops until they can") })
+	eventually.Await(t, "the downloads done all the same", func() bool { return r.host.holds() == 0 })
 	straggler := r.called[before+2*workers]
 	r.host.hold(mediaPath(straggler, "audio.wav"), true)
 	r.server.start(t)
@@ -42,7 +44,7 @@ func TestBrokerIsKilledUnderAConsumer(t *testing.T) {
 	// A server that has forgotten a delivery does not answer its ack before it has
 	// delivered it again, so that a consumer whose workers all wait for such answers
 	// stands still until they give up, 30 s later: the straggler's worker does not.
-	eventually(t, "work going on", func() bool { return consumer.handled() > tasks*2/3 })
+	eventually.Await(t, "work going on", func() bool { return consumer.handled() > tasks*2/3 })
 	r.server.signal(syscall.SIGKILL)
 	second := time.Now()
 	r.server.start(t)

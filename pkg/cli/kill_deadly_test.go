@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/result"
 )
 
@@ -34,7 +35,7 @@ func TestMessageThatEndsItsProcessIsADeadLetter(t *testing.T) {
 	for kills <= deadlyKills {
 		r.start(t)
 		r.call(t, 3)
-		eventually(t, "the media asked for, or a dead letter", func() bool {
+		eventually.Await(t, "the media asked for, or a dead letter", func() bool {
 			return r.host.asked()[media] > kills || r.stored(t, "DEAD_LETTERS") > 0
 		})
 		if r.host.asked()[media] == kills {
@@ -78,7 +79,7 @@ func (r *rig) killTogether(tb testing.TB, tasks []callback.TaskID) (kills int) {
 	for kills < lockstep {
 		r.start(tb)
 		for _, id := range tasks {
-			eventually(tb, "the media asked for", func() bool { return r.host.asked()[mediaPath(id, "audio.wav")] > kills })
+			eventually.Await(tb, "the media asked for", func() bool { return r.host.asked()[mediaPath(id, "audio.wav")] > kills })
 		}
 		r.consumer.signal(syscall.SIGKILL)
 		kills++
@@ -96,7 +97,7 @@ func (r *rig) checkDeadly(tb testing.TB) {
 	if len(documents) != 2 || last.Archive != result.AllFailed || last.Outcome != result.Succeeded || last.Times.Archived.IsZero() || last.Media[0].Archived() {
 		tb.Errorf("%s: the result went %+v", deadly, documents)
 	}
-	eventually(tb, "its folder swept", func() bool { return r.lies(tb, deadly) == "" })
+	eventually.Await(tb, "its folder swept", func() bool { return r.lies(tb, deadly) == "" })
 	for _, id := range others {
 		r.checkTask(tb, id)
 	}

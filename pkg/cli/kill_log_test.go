@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 )
 
 // handling is what a consumer logs of one delivery that it has handled.
@@ -44,7 +45,7 @@ func handlings(tb testing.TB, consumers ...*process) map[callback.TaskID][]handl
 // every task: a line is written only after the message is settled.
 func (r *rig) awaitHandlings(tb testing.TB, consumers ...*process) (byTask map[callback.TaskID][]handling) {
 	tb.Helper()
-	eventually(tb, "a log line of every task", func() bool {
+	eventually.Await(tb, "a log line of every task", func() bool {
 		byTask = handlings(tb, consumers...)
 		return len(byTask) == len(r.called)
 	})

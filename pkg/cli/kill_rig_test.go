@@ -10,6 +10,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -118,7 +119,7 @@ func (r *rig) call(tb testing.TB, n int) []callback.TaskID {
 // a minute until the server misses a dead process's ack.
 func (r *rig) redeliverAfter(tb testing.TB, wait time.Duration) {
 	tb.Helper()
-	eventually(tb, "another ack wait", func() bool { // a server that was just started may not answer yet
+	eventually.Await(tb, "another ack wait", func() bool { // a server that was just started may not answer yet
 		durable, err := r.js.Consumer(tb.Context(), "CALLBACKS", string(r.typ))
 		if err != nil {
 			return false
@@ -133,7 +134,7 @@ func (r *rig) redeliverAfter(tb testing.TB, wait time.Duration) {
 // awaitSettled waits until the durable has nothing left to do.
 func (r *rig) awaitSettled(tb testing.TB) {
 	tb.Helper()
-	eventually(tb, "every message settled", func() bool {
+	eventually.Await(tb, "every message settled", func() bool {
 		backlog, err := r.broker.Backlog(tb.Context(), r.typ)
 		return err == nil && backlog.Unsettled() == 0
 	})

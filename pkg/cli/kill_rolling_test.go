@@ -4,6 +4,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fanfare/pkg/eventually"
 )
 
 // TestRollingRestartLosesAndRepeatsNothing restarts two copies of a consumer in
@@ -20,7 +22,7 @@ func TestRollingRestartLosesAndRepeatsNothing(t *testing.T) {
 	for turn := range turns {
 		r.host.hold("audio.wav", turn%copies == 0)
 		r.call(t, tasks)
-		eventually(t, "all hands full", func() bool { return r.host.holds() == copies*workers })
+		eventually.Await(t, "all hands full", func() bool { return r.host.holds() == copies*workers })
 		leaving := running[turn%copies]
 		before := leaving.handled()
 		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -54,7 +56,7 @@ func TestShutdownWaitsForDownloadsAsLongAsItIsTold(t *testing.T) {
 	r.host.hold("audio.wav", true)
 	hasty, patient := r.start(t, "--drain", "1ms"), r.start(t, "--drain", "1h")
 	r.call(t, 2*workers)
-	eventually(t, "all hands full", func() bool { return r.host.holds() == 2*workers })
+	eventually.Await(t, "all hands full", func() bool { return r.host.holds() == 2*workers })
 	for _, leaving := range []*process{hasty, patient} {
 		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -66,7 +68,7 @@ func TestShutdownWaitsForDownloadsAsLongAsItIsTold(t *testing.T) {
 	if log := hasty.err.String(); strings.Contains(log, "cannot be written") {
 		t.Errorf("the archive is blamed for the end:\n%s", log)
 	}
-	eventually(t, "the patient one's downloads alone", func() bool { return r.host.holds() == workers })
+	eventually.Await(t, "the patient one's downloads alone", func() bool { return r.host.holds() == workers })
 	r.host.release()
 	if status := patient.wait(); status != 0 {
 		t.Errorf("%s ended with status %d", patient.name, status)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/result"
 )
 
@@ -105,7 +106,7 @@ func (p point) kill(tb testing.TB, r *rig) {
 		r.host.hold(p.hold, p.half)
 	}
 	tasks := r.call(tb, workers)
-	eventually(tb, "all workers held up", func() bool { return r.wire.holds()+r.host.holds() == workers })
+	eventually.Await(tb, "all workers held up", func() bool { return r.wire.holds()+r.host.holds() == workers })
 	if p.lock {
 		if p.half {
 			p.await(tb, r, tasks, "part", result.Pending) // the temporaries need the lock to appear
@@ -129,7 +130,7 @@ func (p point) kill(tb testing.TB, r *rig) {
 func (p point) await(tb testing.TB, r *rig, tasks []callback.TaskID, lies string, archive result.Archive) {
 	tb.Helper()
 	for _, id := range tasks {
-		eventually(tb, "at the point "+p.name, func() bool { return r.lies(tb, id) == lies && r.archiveOf(tb, id) == archive })
+		eventually.Await(tb, "at the point "+p.name, func() bool { return r.lies(tb, id) == lies && r.archiveOf(tb, id) == archive })
 	}
 }
 
@@ -158,7 +159,7 @@ func (r *rig) revive(tb testing.TB) {
 	r.redeliverAfter(tb, 500*time.Millisecond)
 	r.start(tb)
 	r.awaitSettled(tb)
-	eventually(tb, "the archive swept", func() bool {
+	eventually.Await(tb, "the archive swept", func() bool {
 		_, err := os.Stat(debris)
 		return os.IsNotExist(err)
 	})

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	_ "fanfare/pkg/cli" // what the binary is built of, so that no test result outlives it
+	"fanfare/pkg/eventually"
 )
 
 // patience is how long a test waits for what must come; it says nothing about
@@ -80,17 +81,6 @@ func raceFlags() []string {
 		return []string{"-race"}
 	}
 	return nil
-}
-
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
 }
 
 // ports counts the addresses that were handed out, so that none is handed out twice.
@@ -207,7 +197,7 @@ func (p *process) signal(s syscall.Signal) int {
 // awaitReady waits until the process says over HTTP that it is ready.
 func awaitReady(tb testing.TB, opsListen string) {
 	tb.Helper()
-	eventually(tb, opsListen+" ready", func() bool {
+	eventually.Await(tb, opsListen+" ready", func() bool {
 		status, _ := get("http://" + opsListen + "/readyz")
 		return status == http.StatusOK
 	})

@@ -16,6 +16,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
 )
@@ -116,7 +117,7 @@ func (m *mourning) bury(tb testing.TB, typ string, tasks ...string) {
 	before := m.messages(tb, "dead-letters.>")
 	for i, task := range tasks {
 		m.call(tb, typ, task)
-		eventually(tb, "a dead letter", func() bool { return m.messages(tb, "dead-letters.>") == before+i+1 })
+		eventually.Await(tb, "a dead letter", func() bool { return m.messages(tb, "dead-letters.>") == before+i+1 })
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fanfare/pkg/eventually"
 )
 
 // natsServer is a NATS server with the configuration that deploy offers, but on an
@@ -50,7 +52,7 @@ func (s *natsServer) url() string { return "nats://" + s.addr }
 func (s *natsServer) start(tb testing.TB) {
 	tb.Helper()
 	s.process = launch(tb, built.natsServer(), "-c", s.config)
-	eventually(tb, "NATS server up", func() bool {
+	eventually.Await(tb, "NATS server up", func() bool {
 		conn, err := net.Dial("tcp", s.addr)
 		if err == nil {
 			_ = conn.Close()

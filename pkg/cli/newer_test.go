@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 )
 
 // What a newer release has left in a stream does not keep operators from the rest, and
@@ -50,5 +51,5 @@ func TestCommandsPassOverWhatIsNewer(t *testing.T) {
 	}
 
 	following := fanfare(t, "tail", "results", "--since", "all", "--nats-url", "nats://"+m.nats)
-	eventually(t, "tail says so", func() bool { return strings.Contains(following.out.String(), "results.wav.t9  its format is "+newer) })
+	eventually.Await(t, "tail says so", func() bool { return strings.Contains(following.out.String(), "results.wav.t9  its format is "+newer) })
 }

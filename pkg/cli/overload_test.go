@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -200,7 +201,7 @@ func TestOutOfFilesIsOutlived(t *testing.T) {
 			}
 			answers := s.burst(callbacks, "meanwhile")
 			running.Wait()
-			eventually(t, "a good callback is answered 200 again", func() bool {
+			eventually.Await(t, "a good callback is answered 200 again", func() bool {
 				status, _ := s.send(failed("after"))
 				return status == http.StatusOK
 			})

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fanfare/pkg/eventually"
 )
 
 // TestProvisionWaitsForTheCluster provisions while three servers that have just started find each other, and the last
@@ -23,7 +25,7 @@ func TestProvisionWaitsForTheCluster(t *testing.T) {
 		n.start(t)
 	}
 	p := fanfare(t, "provision", "--replicas", "3", "--nats-url", c.urls())
-	eventually(t, "provision to say why it waits", func() bool { return strings.Contains(p.err.String(), "no suitable peers") })
+	eventually.Await(t, "provision to say why it waits", func() bool { return strings.Contains(p.err.String(), "no suitable peers") })
 	last.signal(syscall.SIGTERM)
 	configure(t, last, string(large))
 	last.start(t)

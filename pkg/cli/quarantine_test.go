@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -57,7 +58,7 @@ func TestQuarantineCommands(t *testing.T) {
 	if table := command(0, "list", "--type", "wav"); strings.Count(table, "\n") != 2 {
 		t.Errorf("after replay:\n%s", table)
 	}
-	eventually(t, "the replayed callback's result", func() bool {
+	eventually.Await(t, "the replayed callback's result", func() bool {
 		_, found, err := b.Results().Get(t.Context(), "wav", "t1")
 		return err == nil && found
 	})
@@ -110,7 +111,7 @@ func TestHangUpReadsSecretsAgain(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the bad file is reported", func() bool { return strings.Contains(s.err.String(), "files changed and cannot be used") })
+	eventually.Await(t, "the bad file is reported", func() bool { return strings.Contains(s.err.String(), "files changed and cannot be used") })
 	awaitReady(t, s.ops)
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/pkg/eventually"
 )
 
 // polling are the flags of a reconciler in a hurry that asks the simulator.
@@ -143,7 +145,7 @@ func TestKilledReconcilerLosesNothing(t *testing.T) {
 	simulator := r.miss(t, 100, "--drop", "0.7", "--race", "0.1", "--poll-errors", "0.2")
 	kills := 0
 	for polls := `"msg":"poll"`; kills < 4; kills++ {
-		eventually(t, "it polls", func() bool {
+		eventually.Await(t, "it polls", func() bool {
 			return strings.Count(victim.err.String(), polls) > 2 || len(simulator.done) > 0
 		})
 		victim.signal(syscall.SIGKILL)
@@ -169,7 +171,7 @@ func TestNothingIsLostWhileTheGatewayIsAway(t *testing.T) {
 	r.reconcile(t)
 	r.signal(syscall.SIGKILL)
 	simulator := r.miss(t, 100, "--rate", "8", "--announce", "--unannounced", "0", "--poll-errors", "0.1")
-	eventually(t, "callbacks were given up", func() bool { return strings.Count(simulator.err.String(), "callback given up") >= 30 })
+	eventually.Await(t, "callbacks were given up", func() bool { return strings.Count(simulator.err.String(), "callback given up") >= 30 })
 	r.process = fanfare(t, "gateway", "--nats-url", "nats://"+r.nats, "--listen", r.listen, "--ops-listen", r.ops)
 	checkReport(t, simulator)
 	checkPolls(t, simulator, []string{"given up", "answered 200", "final answers"}, []string{"polls after it", "over budget", "polls at once", "stored twice"})

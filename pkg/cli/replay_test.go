@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 )
 
 func TestReplayThatFailsAgainIsANewDeadLetter(t *testing.T) {
@@ -22,14 +23,14 @@ func TestReplayThatFailsAgainIsANewDeadLetter(t *testing.T) {
 	if out, _ := m.command(t, 0, "replay", "--task", "t1"); out != "1  wav  t1  complete  redelivered\n" {
 		t.Errorf("replay says\n%s", out)
 	}
-	eventually(t, "a new dead letter", func() bool { return slices.Equal(m.numbers(t), []int{2, 3}) })
+	eventually.Await(t, "a new dead letter", func() bool { return slices.Equal(m.numbers(t), []int{2, 3}) })
 	out, _ := m.command(t, 0, "list", "--json", "--task", "t1")
 	if !strings.Contains(out, `"redelivery_of":1`) || !strings.Contains(out, `"subject":"callbacks.wav.complete"`) {
 		t.Errorf("the new one is %s", out)
 	}
 	m.mend()
 	m.command(t, 0, "replay", "--all")
-	eventually(t, "archived", func() bool { return m.archived(t, "wav", "t1") && m.archived(t, "wav", "t2") })
+	eventually.Await(t, "archived", func() bool { return m.archived(t, "wav", "t1") && m.archived(t, "wav", "t2") })
 	if got := m.numbers(t); len(got) != 0 {
 		t.Errorf("left are %v", got)
 	}
@@ -52,7 +53,7 @@ func TestReplayThatIsKilledGoesOn(t *testing.T) {
 	m.mend()
 	for range 2 {
 		p := m.begin(t, "replay", "--all", "--rate", rate)
-		eventually(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 8 })
+		eventually.Await(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 8 })
 		p.signal(syscall.SIGKILL)
 	}
 	if left := m.messages(t, "dead-letters.>"); left == 0 || left > letters-16 {
@@ -81,7 +82,7 @@ func TestReplayThatIsKilledGoesOn(t *testing.T) {
 // which all are its own, and checks that the media of the tasks are archived.
 func (m *mourning) settle(tb testing.TB, names []string) {
 	tb.Helper()
-	eventually(tb, "everything settled", func() bool { return m.settled(tb) })
+	eventually.Await(tb, "everything settled", func() bool { return m.settled(tb) })
 	for _, task := range names {
 		if !m.archived(tb, "wav", task) {
 			tb.Errorf("%s is not archived", task)
@@ -132,7 +133,7 @@ func TestReplayThatIsInterruptedFinishesTheOneInHand(t *testing.T) {
 	m.mend()
 	begun := time.Now()
 	p := m.begin(t, "replay", "--type", "wav", "--rate", fmt.Sprint(rate))
-	eventually(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
+	eventually.Await(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
 	if took := time.Since(begun); took < 2*time.Second/rate {
 		t.Errorf("three dead letters in %s", took)
 	}
@@ -173,7 +174,7 @@ func TestReplayEndsWhenTheBrokerDoesNotAnswer(t *testing.T) {
 	m.bury(t, "wav", tasks(letters)...)
 	m.mend()
 	p := m.begin(t, "replay", "--all", "--rate", "5")
-	eventually(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
+	eventually.Await(t, "replaying", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
 	status := 0
 	m.freeze(t, func() { status = p.wait() })
 	if status != 1 || !strings.Contains(p.err.String(), "the broker does not answer") || !strings.Contains(p.out.String(), "stays: ") {
@@ -200,7 +201,7 @@ func TestFullDeadLettersLoseNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.call(t, "wav", tasks(letters)...)
-	eventually(t, "a dead letter refused", func() bool { return strings.Contains(m.err.String(), "maximum bytes exceeded") })
+	eventually.Await(t, "a dead letter refused", func() bool { return strings.Contains(m.err.String(), "maximum bytes exceeded") })
 	buried := m.messages(t, "dead-letters.>")
 	_, metrics := get("http://" + m.ops + "/metrics")
 	is, most := gauge(t, metrics, "fanfare_stream_bytes"), gauge(t, metrics, "fanfare_stream_max_bytes")
@@ -208,7 +209,7 @@ func TestFullDeadLettersLoseNothing(t *testing.T) {
 		t.Errorf("%d dead letters, the metrics tell of %v of %v bytes", buried, is, most)
 	}
 	m.mend()
-	eventually(t, "nothing left", func() bool { // what was failing when the host was mended dies only when there is room
+	eventually.Await(t, "nothing left", func() bool { // what was failing when the host was mended dies only when there is room
 		if m.messages(t, "dead-letters.>") > 0 {
 			m.command(t, 0, "replay", "--all", "--rate", "1000")
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
+	"fanfare/pkg/eventually"
 )
 
 // separate is the same as standalone in separate processes, against a separate
@@ -129,7 +131,7 @@ func TestServerWithTooSmallAPayloadIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	launch(t, built.natsServer(), "-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir())
-	eventually(t, "refused for its max_payload", func() bool {
+	eventually.Await(t, "refused for its max_payload", func() bool {
 		p := fanfare(t, "provision", "--nats-url", "nats://"+addr)
 		return p.wait() == 1 && strings.Contains(p.err.String(), "max_payload: 1179648")
 	})
@@ -153,7 +155,7 @@ func TestTailShowsCallbacksAndResults(t *testing.T) {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()
 			p := fanfare(t, append([]string{"tail", "--since", "all", "--nats-url", "nats://" + s.nats}, test.args...)...)
-			eventually(t, "the line", func() bool { return strings.Contains(p.out.String(), test.want) })
+			eventually.Await(t, "the line", func() bool { return strings.Contains(p.out.String(), test.want) })
 			if status := p.signal(os.Interrupt.(syscall.Signal)); status != 0 { //nolint:forcetypeassert // it is one on every system
 				t.Errorf("ended with status %d", status)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
 	"fanfare/schemas"
@@ -177,7 +178,7 @@ func TestKilledStandaloneLosesNothing(t *testing.T) {
 	s.start(t)
 	simulator := s.simulate(t, 150)
 	for range 2 {
-		eventually(t, "callbacks on their way", func() bool { return strings.Count(s.err.String(), `"msg":"delivery"`) > 60 })
+		eventually.Await(t, "callbacks on their way", func() bool { return strings.Count(s.err.String(), `"msg":"delivery"`) > 60 })
 		s.signal(syscall.SIGKILL)
 		s.start(t)
 	}
@@ -250,7 +251,7 @@ func TestDemoMovesTheWholeLine(t *testing.T) {
 	s.process = fanfare(t, "standalone", "--demo", "--data-dir", s.dir, "--listen", s.listen, "--ops-listen", s.ops, "--nats-listen", s.nats,
 		"--store-max-bytes", "1000000000")
 	awaitReady(t, s.ops)
-	eventually(t, "a file archived", func() bool {
+	eventually.Await(t, "a file archived", func() bool {
 		_, metrics := get("http://" + s.ops + "/metrics")
 		return strings.Contains(metrics, "fanfare_archive_files_total") && !allZero(metrics, "fanfare_archive_files_total")
 	})

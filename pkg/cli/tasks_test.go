@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
+	"fanfare/pkg/eventually"
 )
 
 // polled is a standalone that asks a provider of the test's own about overdue tasks.
@@ -92,10 +94,10 @@ func TestTaskWhoseCallbackIsLostIsFound(t *testing.T) {
 	if out := p.run(t, 0, "expect", "wav", "lost"); out != "wav/lost was announced before\n" {
 		t.Errorf("again: %q", out)
 	}
-	eventually(t, "it is overdue", func() bool { return p.state(t, "lost") == "overdue" })
+	eventually.Await(t, "it is overdue", func() bool { return p.state(t, "lost") == "overdue" })
 	p.answer("lost", `"successFlag":"GENERATE_WAV_FAILED","errorCode":501,"errorMessage":"no"`)
-	eventually(t, "it is resolved", func() bool { return p.state(t, "lost") == "resolved" })
-	eventually(t, "it has a result", func() bool {
+	eventually.Await(t, "it is resolved", func() bool { return p.state(t, "lost") == "resolved" })
+	eventually.Await(t, "it has a result", func() bool {
 		doc, found, err := p.broker.Results().Get(t.Context(), "wav", "lost")
 		return err == nil && found && doc.Code == 501
 	})
@@ -185,7 +187,7 @@ func TestExplainTellsTheStoryOfATask(t *testing.T) {
 	} {
 		var words []string
 		var text string
-		eventually(t, "the story of "+id+" is whole", func() bool {
+		eventually.Await(t, "the story of "+id+" is whole", func() bool {
 			words, text = p.story(t, id)
 			return inOrder(words, row.want...) && inOrder(words, "result")
 		})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
+
+	"fanfare/pkg/eventually"
 )
 
 // openTerminal returns a terminal for a program to write to, and what it shows.
@@ -56,7 +58,7 @@ func TestReplayShowsItsProgressOnATerminal(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("ended with %v", err)
 	}
-	eventually(t, "the end is shown", func() bool { return strings.Contains(shown.String(), "1 of 5 dead letters could not be redelivered") })
+	eventually.Await(t, "the end is shown", func() bool { return strings.Contains(shown.String(), "1 of 5 dead letters could not be redelivered") })
 	for _, want := range []string{"redelivered", "100%", "(5/5"} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("the terminal does not show %q: %q", want, shown.String())

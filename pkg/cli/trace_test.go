@@ -15,6 +15,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"fanfare/pkg/eventually"
 )
 
 // span is a span as a collector gets it.
@@ -139,7 +141,7 @@ func TestOneTraceLeadsFromTheRequestToTheDownload(t *testing.T) {
 		{"fanfare-consumer", "download"},
 	} {
 		var got span
-		eventually(t, want.name+" is collected", func() (ok bool) {
+		eventually.Await(t, want.name+" is collected", func() (ok bool) {
 			got, ok = collected.find(traceID, want.name)
 			return ok
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 )
 
@@ -46,7 +47,7 @@ func TestUpgradePartByPart(t *testing.T) {
 		u.replaceParts(t, f)
 	}
 	f.more(5)
-	eventually(t, "the announced tasks have called", func() bool { return f.answers(answeredOK) > 20*announced })
+	eventually.Await(t, "the announced tasks have called", func() bool { return f.answers(answeredOK) > 20*announced })
 	f.stop()
 	u.check(t)
 	for i := range announced {
@@ -77,7 +78,7 @@ func (u *upgraded) replaceParts(t *testing.T, f *flow) {
 	t.Helper()
 	f.more(5)
 	u.host.hold("audio.wav", true) // so that it has its hands full when it is to leave
-	eventually(t, "all hands full", func() bool { return u.host.holds() == workers })
+	eventually.Await(t, "all hands full", func() bool { return u.host.holds() == workers })
 	if err := u.consumer.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func (u *upgraded) check(t *testing.T) {
 
 func (u *upgraded) awaitState(t *testing.T, id callback.TaskID, want ledger.State) {
 	t.Helper()
-	eventually(t, string(id)+" is "+string(want), func() bool {
+	eventually.Await(t, string(id)+" is "+string(want), func() bool {
 		e, found, err := u.broker.Ledger().Get(t.Context(), "wav", id)
 		return err == nil && found && e.State == want
 	})

@@ -23,6 +23,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/media"
 	"fanfare/pkg/natsd"
 	"fanfare/pkg/natsd/natstest"
@@ -117,7 +118,7 @@ func (a *archiving) result(tb testing.TB, t callback.Type, id callback.TaskID, o
 	tb.Helper()
 	var doc result.Document
 	results := a.broker.Results()
-	eventually(tb, "the result", func() bool {
+	eventually.Await(tb, "the result", func() bool {
 		stored, found, err := results.Get(tb.Context(), t, id)
 		if err != nil {
 			tb.Fatal(err)
@@ -132,7 +133,7 @@ func (a *archiving) result(tb testing.TB, t callback.Type, id callback.TaskID, o
 // result beside them.
 func (a *archiving) intact(tb testing.TB, doc result.Document) {
 	tb.Helper()
-	eventually(tb, "the manifest says what the result says", func() bool {
+	eventually.Await(tb, "the manifest says what the result says", func() bool {
 		manifest, err := os.ReadFile(filepath.Join(a.dir, filepath.FromSlash(doc.Key(media.ManifestName))))
 		stored, found, resultErr := a.broker.Results().Get(tb.Context(), doc.Type, doc.TaskID)
 		encoded, encodeErr := stored.Encode()
@@ -283,7 +284,7 @@ func TestStagesInEveryOrderEndTheSame(t *testing.T) {
 			publish(t, a.broker, "music", fmt.Sprintf(stages()[stage]+"%[3]s", id, h.URL, ""), time.Now())
 		}
 	}
-	eventually(t, "everything settled", func() bool { return unsettled(t, a.broker, "music") == 0 })
+	eventually.Await(t, "everything settled", func() bool { return unsettled(t, a.broker, "music") == 0 })
 	for i, order := range all {
 		doc := a.result(t, "music", callback.TaskID(fmt.Sprintf("order-%d", i)), archived)
 		a.intact(t, doc)
@@ -314,7 +315,7 @@ func TestAnotherDeliveryDownloadsNothingTwice(t *testing.T) {
 	h.answer("/2.mp3", http.StatusBadGateway)
 	a := archive(t, music.Spec(), h, 0)
 	publish(t, a.broker, "music", fmt.Sprintf(stages()["complete"], "t1", h.URL), time.Now())
-	eventually(t, "the second track asked for", func() bool { return h.asked("/2.mp3") > 0 })
+	eventually.Await(t, "the second track asked for", func() bool { return h.asked("/2.mp3") > 0 })
 	h.answer("/2.mp3", 0)
 	a.intact(t, a.result(t, "music", "t1", archived))
 	if n := h.asked("/1.mp3"); n != 1 {
@@ -335,7 +336,7 @@ func TestArchiverMetrics(t *testing.T) {
 	if _, err := a.broker.Publish(t.Context(), polled); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everything settled", func() bool { return unsettled(t, a.broker, "wav") == 0 })
+	eventually.Await(t, "everything settled", func() bool { return unsettled(t, a.broker, "wav") == 0 })
 	want := strings.NewReplacer("%d", fmt.Sprint(len(wave("a")))).Replace(`
 # HELP fanfare_archive_bytes_total Bytes of media put into the archive.
 # TYPE fanfare_archive_bytes_total counter
@@ -369,7 +370,7 @@ fanfare_results_total{outcome="succeeded",reason="none",type="wav"} 1
 		return testutil.GatherAndCompare(a.registry, strings.NewReader(want), "fanfare_archive_bytes_total",
 			"fanfare_archive_files_total", "fanfare_deliveries_total", "fanfare_results_total", "fanfare_results_by_origin_total")
 	}
-	eventually(t, "the last delivery counted", func() bool { return check() == nil })
+	eventually.Await(t, "the last delivery counted", func() bool { return check() == nil })
 	problems, err := testutil.GatherAndLint(a.registry)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)

@@ -22,18 +22,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // how fast it should.
 const patience = 2 * time.Minute
 
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 // contracts are compiled once for all tests.
 var contracts = sync.OnceValues(callback.LoadContracts) //nolint:gochecknoglobals // compiling takes longer than most tests
 

@@ -15,6 +15,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/media"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
@@ -62,7 +63,7 @@ func TestAMessageThatEndsTheProcessIsADeadLetterUnseen(t *testing.T) {
 	if letter.Header["Fanfare-Reason"] != "deadly" || letter.Header["Fanfare-Deliveries"] != "13" || !bytes.Equal(letter.Body, cb.Body) {
 		t.Errorf("dead letter is %+v", letter)
 	}
-	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
 	if seen.tasks() != 0 {
 		t.Error("the handler saw it")
 	}
@@ -109,7 +110,7 @@ func TestWhatIsGivenUpIsAbandonedFirst(t *testing.T) {
 	if slices.Sort(reasons); !slices.Equal(reasons, []string{"gave_up", "gave_up", "permanent"}) {
 		t.Errorf("given up for %q", reasons)
 	}
-	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
 	abandoned.onceEach(t, 3)
 }
 

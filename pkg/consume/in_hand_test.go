@@ -10,6 +10,7 @@ import (
 
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -108,14 +109,14 @@ func TestAMessageThatComesAgainWhileItIsInHand(t *testing.T) {
 			let := sync.OnceFunc(func() { close(finish) })
 			t.Cleanup(let)
 			publish(t, b, "wav", failedWAV(1), time.Now())
-			eventually(t, "one in hand", func() bool { return h.most("task-1") == 1 })
+			eventually.Await(t, "one in hand", func() bool { return h.most("task-1") == 1 })
 			publish(t, b, "wav", failedWAV(2), time.Now())
-			eventually(t, "the other one settled", func() bool { return unsettled(t, b, "wav") == 1 })
+			eventually.Await(t, "the other one settled", func() bool { return unsettled(t, b, "wav") == 1 })
 
 			test.again(d, t)
-			eventually(t, "delivered again", func() bool { return h.most("task-1") > 1 || d.info(t).Delivered.Consumer >= test.asked })
+			eventually.Await(t, "delivered again", func() bool { return h.most("task-1") > 1 || d.info(t).Delivered.Consumer >= test.asked })
 			let()
-			eventually(t, "everything settled", func() bool { return unsettled(t, b, "wav") == 0 })
+			eventually.Await(t, "everything settled", func() bool { return unsettled(t, b, "wav") == 0 })
 			if n := h.most("task-1"); n != 1 {
 				t.Errorf("%d handlers had it at the same time", n)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"fanfare/consumers/wav"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/media"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
@@ -46,15 +47,15 @@ func TestNothingIsUsedUpWhileNothingCanBeStored(t *testing.T) {
 	for i := range tasks {
 		publish(t, b, "wav", failedWAV(i), time.Now())
 	}
-	eventually(t, "every worker holds a delivery", func() bool { return began.tasks() == workers })
-	eventually(t, "not ready", func() bool { return r.Check(t.Context()) != nil })
-	eventually(t, "as many in hand as there are workers, and the rest untouched", func() bool { // the server counts a little late
+	eventually.Await(t, "every worker holds a delivery", func() bool { return began.tasks() == workers })
+	eventually.Await(t, "not ready", func() bool { return r.Check(t.Context()) != nil })
+	eventually.Await(t, "as many in hand as there are workers, and the rest untouched", func() bool { // the server counts a little late
 		backlog, err := b.Backlog(t.Context(), "wav")
 		return err == nil && backlog.AckPending == workers && backlog.Redelivered == 0 && backlog.Pending == tasks-workers
 	})
-	eventually(t, "all of them counted as held", func() bool { return held(t, registry) == workers })
+	eventually.Await(t, "all of them counted as held", func() bool { return held(t, registry) == workers })
 	broken.Store(false)
-	eventually(t, "everything handled and settled", func() bool { return done.tasks() == tasks && unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "everything handled and settled", func() bool { return done.tasks() == tasks && unsettled(t, b, "wav") == 0 })
 	done.onceEach(t, tasks)
 	began.onceEach(t, workers)
 	if n := held(t, registry); n != 0 {
@@ -96,7 +97,7 @@ func TestOneDeliveryThatCannotBeStoredHoldsUpNothing(t *testing.T) {
 	for i := range 3 {
 		publish(t, b, "wav", failedWAV(i), time.Now())
 	}
-	eventually(t, "the others handled", func() bool { return handled.tasks() == 3 })
+	eventually.Await(t, "the others handled", func() bool { return handled.tasks() == 3 })
 }
 
 // TestShutdownDuringAnOutageHandsBack ends while deliveries are held.
@@ -113,14 +114,14 @@ func TestShutdownDuringAnOutageHandsBack(t *testing.T) {
 		},
 	})
 	publish(t, b, "wav", failedWAV(1), time.Now())
-	eventually(t, "held", func() bool { return held.tasks() == 1 })
+	eventually.Await(t, "held", func() bool { return held.tasks() == 1 })
 	stop()
 	handled := newTally()
 	run(t, consume.Options{Broker: b, Contract: contract(t, "wav"), Handler: func(_ context.Context, d consume.Delivery) error {
 		handled.add(d.Callback.TaskID)
 		return nil
 	}})
-	eventually(t, "another runner gets the message", func() bool { return handled.tasks() == 1 })
+	eventually.Await(t, "another runner gets the message", func() bool { return handled.tasks() == 1 })
 }
 
 // TestArchiveThatComesBackIsUsedAgain takes the archive's directory away and puts
@@ -138,12 +139,12 @@ func TestArchiveThatComesBackIsUsedAgain(t *testing.T) {
 	}
 	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
 	a.result(t, "wav", "t1", func(d result.Document) bool { return d.Archive == result.Pending })
-	eventually(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
+	eventually.Await(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
 	if err := errors.Join(os.Remove(a.dir), os.Rename(away, a.dir)); err != nil {
 		t.Fatal(err)
 	}
 	a.intact(t, a.result(t, "wav", "t1", archived))
-	eventually(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
+	eventually.Await(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
 	if backlog, err := a.broker.Backlog(t.Context(), "wav"); err != nil || backlog.Redelivered != 0 {
 		t.Errorf("backlog is %+v, %v: want no redelivery", backlog, err)
 	}
@@ -159,10 +160,10 @@ func TestResultsThatCannotBeWrittenAreWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, a.broker, "wav", wavComplete("t1", h.URL+"/a.wav"), time.Now())
-	eventually(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
+	eventually.Await(t, "not ready", func() bool { return a.runner.Check(t.Context()) != nil })
 	natstest.Provisioned(t, a.server)
 	a.intact(t, a.result(t, "wav", "t1", archived))
-	eventually(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
+	eventually.Await(t, "ready", func() bool { return a.runner.Check(t.Context()) == nil })
 	if backlog, err := a.broker.Backlog(t.Context(), "wav"); err != nil || backlog.Unsettled() != 0 {
 		t.Errorf("backlog is %+v, %v", backlog, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd"
 	"fanfare/pkg/natsd/natstest"
 )
@@ -55,7 +56,7 @@ func TestPoisonAmongManyIsSetAside(t *testing.T) {
 		})
 	}
 	publishing.Wait()
-	eventually(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
 	handled.onceEach(t, tasks)
 	for _, letter := range deadLetters(t, b, tasks/every) {
 		if !bytes.Contains(letter.Body, []byte("413")) {

@@ -12,6 +12,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -33,7 +34,7 @@ func TestTwoRunnersShareADurable(t *testing.T) {
 	for i := range tasks {
 		publish(t, b, "wav", failedWAV(i), time.Now())
 	}
-	eventually(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
 	handled.onceEach(t, tasks)
 	for i := range each {
 		if each[i].tasks() == 0 {
@@ -60,13 +61,13 @@ func TestShutdownUnderLoadLosesNothingAndHandlesNothingTwice(t *testing.T) {
 	})
 	for share := 1; share <= 3; share++ {
 		_, stop := run(t, options)
-		eventually(t, "a share handled", func() bool { return handled.tasks() >= tasks*share/4 })
+		eventually.Await(t, "a share handled", func() bool { return handled.tasks() >= tasks*share/4 })
 		stop()
 	}
 	publishing.Wait()
 	run(t, options)
-	eventually(t, "everything handled", func() bool { return handled.tasks() == tasks })
-	eventually(t, "everything settled", func() bool { return unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "everything handled", func() bool { return handled.tasks() == tasks })
+	eventually.Await(t, "everything settled", func() bool { return unsettled(t, b, "wav") == 0 })
 	handled.onceEach(t, tasks)
 }
 
@@ -113,7 +114,7 @@ func TestShutdownHandsBackWhatDoesNotFinish(t *testing.T) {
 		handled.add(d.Callback.TaskID)
 		return nil
 	}})
-	eventually(t, "another runner gets the message", func() bool { return handled.tasks() == 1 })
+	eventually.Await(t, "another runner gets the message", func() bool { return handled.tasks() == 1 })
 }
 
 func TestRestartOfEverythingBetweenPublishAndConsume(t *testing.T) {
@@ -134,7 +135,7 @@ func TestRestartOfEverythingBetweenPublishAndConsume(t *testing.T) {
 		handled.add(d.Callback.TaskID)
 		return nil
 	}})
-	eventually(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "everything settled", func() bool { return handled.tasks() == tasks && unsettled(t, b, "wav") == 0 })
 	handled.onceEach(t, tasks)
 }
 
@@ -151,7 +152,7 @@ func TestRetryComesAgainUntilItSucceeds(t *testing.T) {
 	}})
 	publish(t, b, "wav", failedWAV(1), time.Now())
 	<-done
-	eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
 }
 
 func TestPanicCostsItsOwnDeliveryOnly(t *testing.T) {
@@ -166,7 +167,7 @@ func TestPanicCostsItsOwnDeliveryOnly(t *testing.T) {
 	}})
 	publish(t, b, "wav", failedWAV(1), time.Now())
 	publish(t, b, "wav", failedWAV(2), time.Now())
-	eventually(t, "both handled and settled", func() bool { return handled.tasks() == 2 && unsettled(t, b, "wav") == 0 })
+	eventually.Await(t, "both handled and settled", func() bool { return handled.tasks() == 2 && unsettled(t, b, "wav") == 0 })
 }
 
 func TestDeadLetters(t *testing.T) {
@@ -193,7 +194,7 @@ func TestDeadLetters(t *testing.T) {
 			})
 			cb := publish(t, b, "wav", failedWAV(1), time.Now())
 			letter := deadLetters(t, b, 1)[0]
-			eventually(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
+			eventually.Await(t, "settled", func() bool { return unsettled(t, b, "wav") == 0 })
 			if letter.Subject != "dead-letters.wav" || !bytes.Equal(letter.Body, cb.Body) {
 				t.Errorf("%s holds %s", letter.Subject, letter.Body)
 			}
@@ -251,7 +252,7 @@ func TestRunnerWaitsForItsDurable(t *testing.T) {
 		t.Error("ready without a durable")
 	}
 	publish(t, natstest.Provisioned(t, server), "wav", failedWAV(1), time.Now())
-	eventually(t, "handled", func() bool { return handled.tasks() == 1 })
+	eventually.Await(t, "handled", func() bool { return handled.tasks() == 1 })
 	if err := r.Check(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
@@ -268,13 +269,13 @@ func TestADurableThatIsDeletedIsCreatedAgain(t *testing.T) {
 		return nil
 	}})
 	publish(t, b, "wav", failedWAV(1), time.Now())
-	eventually(t, "the first handled", func() bool { return handled.tasks() == 1 })
+	eventually.Await(t, "the first handled", func() bool { return handled.tasks() == 1 })
 	if err := natstest.JetStream(t, server).DeleteConsumer(t.Context(), "CALLBACKS", "wav"); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, b, "wav", failedWAV(2), time.Now())
-	eventually(t, "the second handled", func() bool { return handled.tasks() == 2 })
-	eventually(t, "ready", func() bool { return r.Check(t.Context()) == nil })
+	eventually.Await(t, "the second handled", func() bool { return handled.tasks() == 2 })
+	eventually.Await(t, "ready", func() bool { return r.Check(t.Context()) == nil })
 }
 
 // Whoever asks whether the runner is ready need not wait until its workers have looked
@@ -325,9 +326,9 @@ func TestFailingTasksDoNotHoldUpFreshOnes(t *testing.T) {
 	for i := range failing {
 		publish(t, b, "wav", failedWAV(i), time.Now())
 	}
-	eventually(t, "all have failed", func() bool { return failed.tasks() == failing })
+	eventually.Await(t, "all have failed", func() bool { return failed.tasks() == failing })
 	for i := range fresh {
 		publish(t, b, "wav", strings.Replace(failedWAV(i), "500", "501", 1), time.Now())
 	}
-	eventually(t, "the fresh ones handled", func() bool { return handled.tasks() == fresh })
+	eventually.Await(t, "the fresh ones handled", func() bool { return handled.tasks() == fresh })
 }

@@ -14,6 +14,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/consume"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/media"
 	"fanfare/pkg/natsd/natstest"
 )
@@ -37,7 +38,7 @@ func traced(tb testing.TB) (*broker.Broker, *tracetest.InMemoryExporter) {
 // processed waits for the first delivery's span, and returns its attributes as text.
 func processed(tb testing.TB, ended *tracetest.InMemoryExporter) (span tracetest.SpanStub, attributes map[string]string) {
 	tb.Helper()
-	eventually(tb, "the span of a delivery ended", func() bool {
+	eventually.Await(tb, "the span of a delivery ended", func() bool {
 		for _, one := range ended.GetSpans() {
 			if strings.HasPrefix(one.Name, "process ") {
 				span = one

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fanfare/consumers/wav"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -36,7 +37,7 @@ func TestResultOfANewerFormatIsLeftToANewerConsumer(t *testing.T) {
 // isPutOff waits until one delivery has been retried, and no other thing happened.
 func isPutOff(t *testing.T, a *archiving) {
 	t.Helper()
-	eventually(t, "it is put off", func() bool {
+	eventually.Await(t, "it is put off", func() bool {
 		return testutil.CollectAndCompare(a.registry, strings.NewReader(`
 			# HELP fanfare_deliveries_total Messages delivered to a handler, by verdict (ack, retry, dead_letter).
 			# TYPE fanfare_deliveries_total counter

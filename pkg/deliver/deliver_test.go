@@ -16,6 +16,7 @@ import (
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/deliver"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -24,17 +25,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what must come; it says nothing about
 // how fast it should.
 const patience = 2 * time.Minute
-
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
 
 func publish(tb testing.TB, b *broker.Broker, id callback.TaskID) {
 	tb.Helper()
@@ -65,7 +55,7 @@ func run(tb testing.TB, o deliver.Options) *deliver.Loop {
 
 func settled(tb testing.TB, js jetstream.JetStream) {
 	tb.Helper()
-	eventually(tb, "everything is settled", func() bool {
+	eventually.Await(tb, "everything is settled", func() bool {
 		consumer, err := js.Consumer(tb.Context(), "CALLBACKS", "wav")
 		return err == nil && consumer.CachedInfo().NumPending == 0 && consumer.CachedInfo().NumAckPending == 0
 	})
@@ -131,7 +121,7 @@ func forget(t *testing.T, workers int, want error) {
 		t.Fatal(err)
 	}
 	server = natstest.Start(t, running, addr)
-	eventually(t, "connected", b.Connected)
+	eventually.Await(t, "connected", b.Connected)
 	close(crashed)
 	if err := <-acked; !errors.Is(err, want) {
 		t.Errorf("acked with %v, want %v", err, want)

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fanfare/pkg/eventually"
 )
 
 // secret stands in the query of every URL under test and must not be told.
@@ -22,7 +24,7 @@ const secret = "s3cr3tSignature"
 func TestHostileServers(t *testing.T) {
 	before := openFiles(t)
 	t.Run("all", func(t *testing.T) { testHostileServers(t) })
-	eventually(t, "every file and connection is closed", func() bool { return openFiles(t) <= before })
+	eventually.Await(t, "every file and connection is closed", func() bool { return openFiles(t) <= before })
 }
 
 // openFiles returns how many files the process has open, connections included.

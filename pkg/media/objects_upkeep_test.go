@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/johannesboyne/gofakes3"
+
+	"fanfare/pkg/eventually"
 )
 
 func TestProbeObjects(t *testing.T) {
@@ -310,7 +312,7 @@ func TestCloseObjects(t *testing.T) {
 		t.Error(err)
 	}
 	archive.objects.close()
-	eventually(t, "the connections are closed", func() bool { return open.Load() == 0 })
+	eventually.Await(t, "the connections are closed", func() bool { return open.Load() == 0 })
 }
 
 // slowReader gives a byte after each pause.

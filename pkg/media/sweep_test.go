@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
+
+	"fanfare/pkg/eventually"
 )
 
 func testLogger(t *testing.T) *slog.Logger {
@@ -36,16 +38,6 @@ func startSweeper(t *testing.T, archive *Archive, interval time.Duration) (stop 
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
 	}
 }
 
@@ -80,7 +72,7 @@ func TestSweeper(t *testing.T) {
 
 	stop := startSweeper(t, openTestArchive(t, root), time.Hour)
 	defer stop()
-	eventually(t, "temporaries are removed", func() bool { return slices.Equal(files(t, root), before) })
+	eventually.Await(t, "temporaries are removed", func() bool { return slices.Equal(files(t, root), before) })
 	if _, err := os.Stat(target); err != nil {
 		t.Errorf("behind a link: %v", err)
 	}
@@ -99,7 +91,7 @@ func TestSweeperAgain(t *testing.T) {
 	defer stop()
 	for n := range 3 {
 		put(t, root, fmt.Sprintf("wav/t/%d.wav.1.tmp", n), "x")
-		eventually(t, "the temporary is removed", func() bool { return len(files(t, root)) == 0 })
+		eventually.Await(t, "the temporary is removed", func() bool { return len(files(t, root)) == 0 })
 	}
 }
 

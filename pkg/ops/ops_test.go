@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.uber.org/goleak"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ops"
 )
 
@@ -98,18 +98,6 @@ func (a answer) readiness(tb testing.TB) ops.Readiness {
 		tb.Fatalf("%s: %v", a.body, err)
 	}
 	return state
-}
-
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
 }
 
 func inOrder(context.Context) error { return nil }
@@ -273,7 +261,7 @@ func TestRunWaitsForRequestsUnderWay(t *testing.T) {
 	}()
 	<-asked
 	r.cancel()
-	eventually(t, "the port is closed", func() bool {
+	eventually.Await(t, "the port is closed", func() bool {
 		conn, err := net.Dial("tcp", r.addr)
 		if err == nil {
 			_ = conn.Close()

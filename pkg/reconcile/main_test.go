@@ -15,6 +15,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/provider"
@@ -30,17 +31,6 @@ const (
 	// moment is how long a test waits for what must not come.
 	moment = 300 * time.Millisecond
 )
-
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
 
 func contracts(tb testing.TB) callback.Contracts {
 	tb.Helper()
@@ -195,7 +185,7 @@ func state(tb testing.TB, b *broker.Broker, t callback.Type, id callback.TaskID)
 
 func becomes(tb testing.TB, b *broker.Broker, id callback.TaskID, want ledger.State) {
 	tb.Helper()
-	eventually(tb, string(id)+" is "+string(want), func() bool { return state(tb, b, "wav", id).State == want })
+	eventually.Await(tb, string(id)+" is "+string(want), func() bool { return state(tb, b, "wav", id).State == want })
 }
 
 // stored returns the callbacks of a task, oldest first.

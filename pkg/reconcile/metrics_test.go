@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/reconcile"
@@ -48,7 +49,7 @@ func TestTasksGivenUpAreCounted(t *testing.T) {
 	announce(t, b, ledger.Announcement{TaskID: "t", Deadline: time.Now().Add(moment)})
 	announce(t, b, ledger.Announcement{TaskID: "open"})
 	becomes(t, b, "t", ledger.GivenUp)
-	eventually(t, "counted", func() bool { return given()["wav"] == 1 })
+	eventually.Await(t, "counted", func() bool { return given()["wav"] == 1 })
 	push(t, b, "wav", pushed("t")) // after all
 	becomes(t, b, "t", ledger.Resolved)
 	if all := given(); all["wav"] != 1 || all["music"] != 0 {
@@ -72,7 +73,7 @@ func TestWhatIsNotCountedIsNotReported(t *testing.T) {
 		}
 	}
 	natstest.Provisioned(t, server)
-	eventually(t, "counted", func() bool { return values(t, registry, "fanfare_task_age_oldest_seconds") != nil })
+	eventually.Await(t, "counted", func() bool { return values(t, registry, "fanfare_task_age_oldest_seconds") != nil })
 }
 
 func TestWhatTheReconcilerHasNotGotIsReported(t *testing.T) {
@@ -81,12 +82,12 @@ func TestWhatTheReconcilerHasNotGotIsReported(t *testing.T) {
 	b := natstest.Provisioned(t, server)
 	registry, stop := start(t, b, newDetails(t))
 	pending := func() map[string]float64 { return values(t, registry, "fanfare_reconciler_pending") }
-	eventually(t, "both durables are there", func() bool { return len(pending()) == 2 })
+	eventually.Await(t, "both durables are there", func() bool { return len(pending()) == 2 })
 	stop()
 	announce(t, b, ledger.Announcement{TaskID: "a"})
 	announce(t, b, ledger.Announcement{TaskID: "b"})
 	push(t, b, "wav", pushed("a"))
-	eventually(t, "what waits is counted", func() bool { // the server's counts lag behind a publish
+	eventually.Await(t, "what waits is counted", func() bool { // the server's counts lag behind a publish
 		all := pending()
 		return len(all) == 2 && all["TASKS"] == 2 && all["CALLBACKS"] == 1
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/reconcile"
 )
@@ -47,10 +48,10 @@ func TestProgressContradictsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 2; n < 5; n++ {
-		eventually(t, "it is asked about", func() bool { return state(t, b, "music", "m").Polls >= n-1 })
+		eventually.Await(t, "it is asked about", func() bool { return state(t, b, "music", "m").Polls >= n-1 })
 		says(n)
 	}
-	eventually(t, "it is asked about again", func() bool { return state(t, b, "music", "m").Polls > 5 })
+	eventually.Await(t, "it is asked about again", func() bool { return state(t, b, "music", "m").Polls > 5 })
 	if all := stored(t, b, "m"); len(all) != 1 || all[0].Header["ce-stage"] != "first" {
 		t.Errorf("%v", all)
 	}

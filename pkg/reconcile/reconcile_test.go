@@ -10,6 +10,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/reconcile"
@@ -93,9 +94,9 @@ func TestFirstCallbackEntersItsTask(t *testing.T) {
 	b, _ := provisioned(t)
 	start(t, b, newDetails(t), func(o *reconcile.Options) { o.After = patience })
 	push(t, b, "music", `{"code":200,"msg":"","data":{"task_id":"m","callbackType":"text","data":[]}}`)
-	eventually(t, "entered", func() bool { return state(t, b, "music", "m").State == ledger.Expected })
+	eventually.Await(t, "entered", func() bool { return state(t, b, "music", "m").State == ledger.Expected })
 	push(t, b, "music", `{"code":501,"msg":"","data":{"task_id":"m","callbackType":"error","data":null}}`)
-	eventually(t, "answered", func() bool { return state(t, b, "music", "m").State == ledger.Answered })
+	eventually.Await(t, "answered", func() bool { return state(t, b, "music", "m").State == ledger.Answered })
 	if _, found, err := b.Ledger().Get(t.Context(), "wav", "m"); found || err != nil {
 		t.Errorf("of another type: %v, %v", found, err)
 	}
@@ -142,7 +143,7 @@ func TestWhatIsNoAnnouncementEndsNothing(t *testing.T) {
 	}
 	announce(t, b, ledger.Announcement{TaskID: "good"})
 	becomes(t, b, "good", ledger.Overdue)
-	eventually(t, "the others have ended", func() bool {
+	eventually.Await(t, "the others have ended", func() bool {
 		stream, err := js.Stream(t.Context(), "TASKS")
 		if err != nil {
 			t.Fatal(err)
@@ -169,7 +170,7 @@ func TestProviderThatGivesNoAnswersIsSpared(t *testing.T) {
 	for i := range tasks {
 		announce(t, b, ledger.Announcement{TaskID: callback.TaskID(fmt.Sprint("t", i))})
 	}
-	eventually(t, "all are entered", func() bool {
+	eventually.Await(t, "all are entered", func() bool {
 		n := 0
 		if err := testutil.GatherAndCompare(registry, strings.NewReader(""), "x"); err != nil {
 			t.Fatal(err)
@@ -269,11 +270,11 @@ func TestLedgerIsCounted(t *testing.T) {
 		}
 		return all.String()
 	}
-	eventually(t, "counted", count(text(1, 1, 1)))
+	eventually.Await(t, "counted", count(text(1, 1, 1)))
 	push(t, b, "wav", pushed("given-up"))
-	eventually(t, "counted on", count(text(1, 2, 0)))
+	eventually.Await(t, "counted on", count(text(1, 2, 0)))
 	again, _ := start(t, b, d) // which counts what there is
-	eventually(t, "counted anew", func() bool {
+	eventually.Await(t, "counted anew", func() bool {
 		return testutil.GatherAndCompare(again, strings.NewReader(text(1, 2, 0)), "fanfare_tasks") == nil
 	})
 }
@@ -295,7 +296,7 @@ func TestManyOverdueTasksQueue(t *testing.T) {
 	}
 	for i := range tasks {
 		id := fmt.Sprint("t", i)
-		eventually(t, id+" is asked about", func() bool { return d.polls(id) == 1 })
+		eventually.Await(t, id+" is asked about", func() bool { return d.polls(id) == 1 })
 		becomes(t, b, callback.TaskID(id), ledger.Overdue)
 		if e := state(t, b, "wav", callback.TaskID(id)); !e.Turn.IsZero() || e.Polls != 1 {
 			t.Errorf("%+v", e)
@@ -331,6 +332,6 @@ func TestTasksThatNeverEndKeepNobodyOut(t *testing.T) {
 	}
 	for i := range tasks {
 		id := callback.TaskID(fmt.Sprint("t", i))
-		eventually(t, string(id)+" is entered", func() bool { return state(t, b, "wav", id).State != "" })
+		eventually.Await(t, string(id)+" is entered", func() bool { return state(t, b, "wav", id).State != "" })
 	}
 }

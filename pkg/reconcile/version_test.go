@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/reconcile"
 )
@@ -18,7 +19,7 @@ func TestAnnouncementOfANewerFormatIsNotEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, b, newDetails(t), func(o *reconcile.Options) { o.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
-	eventually(t, "it is refused", func() bool { return strings.Contains(log.String(), "newer than this fanfare knows") })
+	eventually.Await(t, "it is refused", func() bool { return strings.Contains(log.String(), "newer than this fanfare knows") })
 	announce(t, b, ledger.Announcement{TaskID: "other"}) // which is not held up
 	becomes(t, b, "other", ledger.Overdue)
 	stream, err := js.Stream(t.Context(), "TASKS")

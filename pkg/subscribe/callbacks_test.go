@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/subscribe"
 )
@@ -49,7 +50,7 @@ func TestEveryServiceSeesEverything(t *testing.T) {
 	for i := range n {
 		publish(t, b, "wav", failed(i))
 	}
-	eventually(t, "both have seen everything", func() bool { return billing.different() == n && mail.different() == n })
+	eventually.Await(t, "both have seen everything", func() bool { return billing.different() == n && mail.different() == n })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	settled(t, js, "CALLBACKS", "mail_wav")
 	billing.onceEach(t, n)
@@ -74,7 +75,7 @@ func TestCopiesOfAServiceShareTheWork(t *testing.T) {
 	for i := range n {
 		publish(t, b, "wav", failed(i))
 	}
-	eventually(t, "everything seen", func() bool { return all.different() == n })
+	eventually.Await(t, "everything seen", func() bool { return all.different() == n })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	all.onceEach(t, n)
 	for i := range each {
@@ -106,7 +107,7 @@ func TestOneServiceSubscribesToTypesAndResults(t *testing.T) {
 	publish(t, b, "wav", failed(1))
 	publish(t, b, "music", failed(1))
 	state(t, b, "wav", "a", 1)
-	eventually(t, "all three seen", func() bool { return got.different() == 3 })
+	eventually.Await(t, "all three seen", func() bool { return got.different() == 3 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	settled(t, js, "CALLBACKS", "billing_music")
 	settled(t, js, "KV_RESULTS", "billing_wav")
@@ -130,12 +131,12 @@ func TestNothingIsMissedAcrossRestartsOfTheService(t *testing.T) {
 	})
 	for share := 1; share <= 3; share++ {
 		s := callbacks(t, subscribe.Options{Broker: b}, "wav", handle)
-		eventually(t, "a share seen", func() bool { return got.different() >= n*share/4 })
+		eventually.Await(t, "a share seen", func() bool { return got.different() >= n*share/4 })
 		s.stop()
 	}
 	publishing.Wait()
 	callbacks(t, subscribe.Options{Broker: b}, "wav", handle)
-	eventually(t, "everything seen", func() bool { return got.different() == n })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == n })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, n) // as nothing was lost on the way
 }
@@ -158,7 +159,7 @@ func TestAnotherCopyGetsWhatADeadOneHadInHand(t *testing.T) {
 	dying.Close()
 	var got seen[callback.TaskID]
 	callbacks(t, subscribe.Options{Broker: b, AckWait: moment}, "wav", tasks(&got))
-	eventually(t, "the other copy has it", func() bool { return got.different() == 1 })
+	eventually.Await(t, "the other copy has it", func() bool { return got.different() == 1 })
 	settled(t, natstest.JetStream(t, server), "CALLBACKS", "billing_wav")
 }
 
@@ -175,7 +176,7 @@ func TestDeadLettersOnAnotherGoAreNotSeen(t *testing.T) {
 	publish(t, b, "wav", failed("last"))
 	var got seen[callback.TaskID]
 	callbacks(t, subscribe.Options{Broker: b}, "wav", tasks(&got))
-	eventually(t, "the last seen", func() bool { return got.count("task-last") == 1 })
+	eventually.Await(t, "the last seen", func() bool { return got.count("task-last") == 1 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, 2)
 	if i := info(t, js, "CALLBACKS", "billing_wav"); i.Delivered.Consumer != 2 {
@@ -216,7 +217,7 @@ func TestWhatFailsHoldsUpNobody(t *testing.T) {
 	})
 	publish(t, b, "wav", failed("bad"))
 	publish(t, b, "wav", failed("good"))
-	eventually(t, "the other seen", func() bool { return got.count("task-good") == 1 })
+	eventually.Await(t, "the other seen", func() bool { return got.count("task-good") == 1 })
 }
 
 func TestPermanentErrorEndsTheMessageAndNoOther(t *testing.T) {
@@ -233,7 +234,7 @@ func TestPermanentErrorEndsTheMessageAndNoOther(t *testing.T) {
 	})
 	publish(t, b, "wav", failed("bad"))
 	publish(t, b, "wav", failed("good"))
-	eventually(t, "both seen", func() bool { return got.different() == 2 })
+	eventually.Await(t, "both seen", func() bool { return got.different() == 2 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, 2)
 	for _, word := range []string{`"level":"ERROR"`, `"verdict":"term"`, "wav/task-bad/error/500", "no such", `"durable":"billing_wav"`} {
@@ -259,7 +260,7 @@ func TestPanicCostsItsOwnDeliveryOnly(t *testing.T) {
 	})
 	publish(t, b, "wav", failed("bad"))
 	publish(t, b, "wav", failed("good"))
-	eventually(t, "both seen, one of them twice", func() bool { return len(got.get()) == 3 })
+	eventually.Await(t, "both seen, one of them twice", func() bool { return len(got.get()) == 3 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	if got.count("task-bad") != 2 {
 		t.Errorf("seen: %v", got.get())
@@ -280,7 +281,7 @@ func TestWhatIsNoCallbackIsEndedUnseen(t *testing.T) {
 	publish(t, b, "wav", failed("good"))
 	var got seen[callback.TaskID]
 	callbacks(t, subscribe.Options{Broker: b, Logger: log}, "wav", tasks(&got))
-	eventually(t, "the callback seen", func() bool { return got.different() == 1 })
+	eventually.Await(t, "the callback seen", func() bool { return got.different() == 1 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, 1)
 	if n := strings.Count(text.String(), `"verdict":"term"`); n != 5 {
@@ -307,13 +308,13 @@ func TestNoMoreIsFetchedThanWorkersAreFree(t *testing.T) {
 		<-release
 		return tasks(&got)(ctx, cb)
 	})
-	eventually(t, "all workers work", func() bool { return inHand.Load() == workers })
+	eventually.Await(t, "all workers work", func() bool { return inHand.Load() == workers })
 	<-time.After(moment)
 	if i := info(t, js, "CALLBACKS", "billing_wav"); i.NumAckPending != workers || i.NumWaiting != 0 {
 		t.Errorf("%d messages fetched, %d more asked for", i.NumAckPending, i.NumWaiting)
 	}
 	close(release)
-	eventually(t, "everything seen", func() bool { return got.different() == 10 })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == 10 })
 	if most.Load() > workers {
 		t.Errorf("%d at a time", most.Load())
 	}
@@ -330,7 +331,7 @@ func TestSlowHandlerKeepsItsMessage(t *testing.T) {
 		return nil
 	})
 	publish(t, b, "wav", failed(1))
-	eventually(t, "seen", func() bool { return got.different() == 1 })
+	eventually.Await(t, "seen", func() bool { return got.different() == 1 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, 1)
 }

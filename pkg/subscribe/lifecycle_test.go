@@ -10,6 +10,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/subscribe"
 )
@@ -54,7 +55,7 @@ func TestShutdownHandsBackWhatDoesNotFinish(t *testing.T) {
 	s.stop()
 	var got seen[callback.TaskID]
 	callbacks(t, subscribe.Options{Broker: b}, "wav", tasks(&got))
-	eventually(t, "another copy gets it", func() bool { return got.different() == 1 })
+	eventually.Await(t, "another copy gets it", func() bool { return got.different() == 1 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 }
 
@@ -119,16 +120,16 @@ func TestServerThatComesBack(t *testing.T) {
 	publish(t, b, "wav", failed("slow"))
 	state(t, b, "wav", "a", 1)
 	<-begun
-	eventually(t, "the first seen", func() bool { return got.different() == 1 && states.different() == 1 })
+	eventually.Await(t, "the first seen", func() bool { return got.different() == 1 && states.different() == 1 })
 
 	server.Stop()
-	eventually(t, "disconnected", func() bool { return !b.Connected() })
+	eventually.Await(t, "disconnected", func() bool { return !b.Connected() })
 	close(release) // it can be acked only once the server is back
 	again := natstest.Start(t, dir, addr)
-	eventually(t, "connected", b.Connected)
+	eventually.Await(t, "connected", b.Connected)
 	publish(t, b, "wav", failed("after"))
 	state(t, b, "wav", "a", 2)
-	eventually(t, "everything seen", func() bool { return got.different() == 3 && states.different() == 2 })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == 3 && states.different() == 2 })
 	js := natstest.JetStream(t, again)
 	settled(t, js, "CALLBACKS", "billing_wav")
 	settled(t, js, "KV_RESULTS", "billing_wav")
@@ -150,14 +151,14 @@ func TestServiceThatIsEarlierThanItsServerAndStream(t *testing.T) {
 	t.Cleanup(b.Close)
 	var got seen[callback.TaskID]
 	callbacks(t, subscribe.Options{Broker: b, Logger: log, FromNow: true}, "wav", tasks(&got))
-	eventually(t, "no server is noticed", func() bool { return strings.Contains(text.String(), "cannot fetch") })
+	eventually.Await(t, "no server is noticed", func() bool { return strings.Contains(text.String(), "cannot fetch") })
 	server = natstest.Start(t, dir, addr)
-	eventually(t, "connected", b.Connected)
+	eventually.Await(t, "connected", b.Connected)
 	<-time.After(moment)
 	provisioned := natstest.Provisioned(t, server)
-	eventually(t, "a durable", func() bool { return exists(t, natstest.JetStream(t, server), "CALLBACKS", "billing_wav") })
+	eventually.Await(t, "a durable", func() bool { return exists(t, natstest.JetStream(t, server), "CALLBACKS", "billing_wav") })
 	publish(t, provisioned, "wav", failed(1))
-	eventually(t, "seen", func() bool { return got.different() == 1 })
+	eventually.Await(t, "seen", func() bool { return got.different() == 1 })
 	if !strings.Contains(text.String(), "fetching again") {
 		t.Errorf("logged:\n%s", text)
 	}
@@ -174,7 +175,7 @@ func TestLostDurableIsCreatedAnewWhereItWas(t *testing.T) {
 			o := subscribe.Options{Broker: b, FromNow: fromNow}
 			if !fromNow { // settle it, and begin again behind it
 				s := callbacks(t, o, "wav", tasks(&got))
-				eventually(t, "the old one seen", func() bool { return got.different() == 1 })
+				eventually.Await(t, "the old one seen", func() bool { return got.different() == 1 })
 				s.stop()
 			}
 			callbacks(t, o, "wav", tasks(&got))
@@ -183,7 +184,7 @@ func TestLostDurableIsCreatedAnewWhereItWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			publish(t, b, "wav", failed("new")) // while there is none, or hardly
-			eventually(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
+			eventually.Await(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
 			settled(t, js, "CALLBACKS", "billing_wav")
 			if n := got.count("task-old"); fromNow && n != 0 || !fromNow && n != 1 {
 				t.Errorf("seen: %v", got.get())
@@ -200,14 +201,14 @@ func TestLostDurableBringsLittleAgain(t *testing.T) {
 	for i := range 5 {
 		publish(t, b, "wav", failed(i))
 	}
-	eventually(t, "everything seen", func() bool { return got.different() == 5 })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == 5 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	<-time.After(5 * moment) // that it may be remembered
 	if err := js.DeleteConsumer(t.Context(), "CALLBACKS", "billing_wav"); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, b, "wav", failed("new"))
-	eventually(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
+	eventually.Await(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
 	got.onceEach(t, 6)
 }
 
@@ -225,7 +226,7 @@ func TestLostStreamIsWaitedForAndReadFromItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, natstest.Provisioned(t, server), "wav", failed("new"))
-	eventually(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
+	eventually.Await(t, "the new one seen", func() bool { return got.count("task-new") == 1 })
 	got.onceEach(t, 1)
 }
 
@@ -236,7 +237,7 @@ func TestDurableThatComesBackDifferentEndsTheSubscription(t *testing.T) {
 	waiting(t, js, "CALLBACKS", "billing_wav", 8)
 	config := info(t, js, "CALLBACKS", "billing_wav").Config
 	config.MaxDeliver = 3
-	eventually(t, "the test is faster than the subscriber", func() bool {
+	eventually.Await(t, "the test is faster than the subscriber", func() bool {
 		if err := js.DeleteConsumer(t.Context(), "CALLBACKS", "billing_wav"); err != nil {
 			t.Fatal(err)
 		}
@@ -257,12 +258,12 @@ func TestFromNowBeginsWithWhatComesNext(t *testing.T) {
 	var states seen[string]
 	callbacks(t, subscribe.Options{Broker: b, FromNow: true}, "wav", tasks(&got))
 	results(t, subscribe.Options{Broker: b, FromNow: true}, "wav", onResultSeen(&states))
-	eventually(t, "the durables", func() bool {
+	eventually.Await(t, "the durables", func() bool {
 		return exists(t, js, "CALLBACKS", "billing_wav") && exists(t, js, "KV_RESULTS", "billing_wav")
 	})
 	publish(t, b, "wav", failed("new"))
 	state(t, b, "wav", "new", 1)
-	eventually(t, "the new ones seen", func() bool { return got.count("task-new") == 1 && states.count("new 1") == 1 })
+	eventually.Await(t, "the new ones seen", func() bool { return got.count("task-new") == 1 && states.count("new 1") == 1 })
 	got.onceEach(t, 1)
 	states.onceEach(t, 1)
 }
@@ -274,11 +275,11 @@ func TestFromNowLaterChangesNothing(t *testing.T) {
 	var got seen[callback.TaskID]
 	publish(t, b, "wav", failed(1))
 	s := callbacks(t, subscribe.Options{Broker: b}, "wav", tasks(&got))
-	eventually(t, "seen", func() bool { return got.different() == 1 })
+	eventually.Await(t, "seen", func() bool { return got.different() == 1 })
 	s.stop()
 	publish(t, b, "wav", failed(2)) // while the service is away
 	callbacks(t, subscribe.Options{Broker: b, FromNow: true}, "wav", tasks(&got))
-	eventually(t, "both seen", func() bool { return got.different() == 2 })
+	eventually.Await(t, "both seen", func() bool { return got.different() == 2 })
 	settled(t, js, "CALLBACKS", "billing_wav")
 	got.onceEach(t, 2)
 }
@@ -358,7 +359,7 @@ func TestDurableOfOtherSettingsIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	b, js := provisioned(t)
 	s := callbacks(t, subscribe.Options{Broker: b}, "wav", tasks(new(seen[callback.TaskID])))
-	eventually(t, "a durable", func() bool { return exists(t, js, "CALLBACKS", "billing_wav") })
+	eventually.Await(t, "a durable", func() bool { return exists(t, js, "CALLBACKS", "billing_wav") })
 	s.stop()
 	err := callbacks(t, subscribe.Options{Broker: b, AckWait: time.Second}, "wav", tasks(new(seen[callback.TaskID]))).ended(t)
 	if !errors.Is(err, broker.ErrDiffers) || !strings.Contains(err.Error(), "billing_wav on stream CALLBACKS: ack_wait is 1m0s, not 1s") {

@@ -15,6 +15,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/result"
 	"fanfare/pkg/subscribe"
@@ -29,18 +30,6 @@ const (
 	// moment is how long a test waits for what must not come.
 	moment = 300 * time.Millisecond
 )
-
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
 
 // provisioned starts a server of its own, with a broker and a client that knows
 // nothing of fanfare.
@@ -230,7 +219,7 @@ func exists(tb testing.TB, js jetstream.JetStream, stream, durable string) bool 
 // waiting waits until a durable has so many requests for messages.
 func waiting(tb testing.TB, js jetstream.JetStream, stream, durable string, requests int) {
 	tb.Helper()
-	eventually(tb, durable+" is asked by all", func() bool {
+	eventually.Await(tb, durable+" is asked by all", func() bool {
 		return exists(tb, js, stream, durable) && info(tb, js, stream, durable).NumWaiting == requests
 	})
 }
@@ -238,7 +227,7 @@ func waiting(tb testing.TB, js jetstream.JetStream, stream, durable string, requ
 // settled waits until a durable has nothing left to do.
 func settled(tb testing.TB, js jetstream.JetStream, stream, durable string) {
 	tb.Helper()
-	eventually(tb, durable+" has settled everything", func() bool {
+	eventually.Await(tb, durable+" has settled everything", func() bool {
 		i := info(tb, js, stream, durable)
 		return i.NumPending == 0 && i.NumAckPending == 0
 	})

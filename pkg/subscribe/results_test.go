@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/result"
 	"fanfare/pkg/subscribe"
 )
@@ -98,7 +99,7 @@ func TestStatesOfATaskComeInOrder(t *testing.T) {
 			state(t, b, "wav", callback.TaskID(fmt.Sprintf("task-%d", i)), n)
 		}
 	}
-	eventually(t, "everything seen", func() bool { return got.different() == many*states })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == many*states })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	ascending(t, got.get(), many, states)
 	if n := len(got.get()); n != many*states+2 {
@@ -126,7 +127,7 @@ func TestOrderOutlivesARestart(t *testing.T) {
 	<-begun
 	s.stop()
 	results(t, subscribe.Options{Broker: b}, "wav", onResultSeen(&got))
-	eventually(t, "everything seen", func() bool { return got.different() == states })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == states })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	ascending(t, got.get(), 1, states)
 	got.onceEach(t, states)
@@ -148,7 +149,7 @@ func TestCopiesShareResults(t *testing.T) {
 	for i := range n {
 		state(t, b, "wav", callback.TaskID(fmt.Sprintf("task-%d", i)), 1)
 	}
-	eventually(t, "everything seen", func() bool { return all.different() == n })
+	eventually.Await(t, "everything seen", func() bool { return all.different() == n })
 	all.onceEach(t, n)
 	for i := range each {
 		if each[i].different() == 0 {
@@ -166,7 +167,7 @@ func TestServicesEachSeeEveryResultOfTheirType(t *testing.T) {
 	state(t, b, "music", "a", 1)
 	state(t, b, "wav", "a", 1)
 	state(t, b, "wav", "b", 1)
-	eventually(t, "both have seen everything", func() bool { return billing.different() == 2 && mail.different() == 2 })
+	eventually.Await(t, "both have seen everything", func() bool { return billing.different() == 2 && mail.different() == 2 })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	settled(t, js, "KV_RESULTS", "mail_wav")
 	billing.onceEach(t, 2)
@@ -186,7 +187,7 @@ func TestResultThatFailsHoldsUpThoseBehindIt(t *testing.T) {
 	})
 	state(t, b, "wav", "a", 1)
 	state(t, b, "wav", "b", 1)
-	eventually(t, "everything seen", func() bool { return got.different() == 2 })
+	eventually.Await(t, "everything seen", func() bool { return got.different() == 2 })
 	if want := []string{"a 1", "a 1", "a 1", "b 1"}; !slices.Equal(got.get(), want) {
 		t.Errorf("seen: %v, want %v", got.get(), want)
 	}
@@ -216,7 +217,7 @@ func TestStatesThatAreDroppedAreNotWaitedFor(t *testing.T) {
 		state(t, b, "wav", "a", n)
 	}
 	close(written)
-	eventually(t, "the last state seen", func() bool { return got.count(fmt.Sprintf("a %d", states)) == 1 })
+	eventually.Await(t, "the last state seen", func() bool { return got.count(fmt.Sprintf("a %d", states)) == 1 })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	if want := []string{"a 5", "a 6", "a 7", "a 8", "a 9", "a 10", "a 11", "a 12"}; !slices.Equal(got.get(), want) {
 		t.Errorf("seen: %v, want %v", got.get(), want)
@@ -242,7 +243,7 @@ func TestWhatIsNoResultIsEndedUnseen(t *testing.T) {
 	state(t, b, "wav", "b", 1)
 	var got seen[string]
 	results(t, subscribe.Options{Broker: b, Logger: log}, "wav", onResultSeen(&got))
-	eventually(t, "the results seen", func() bool { return got.different() == 2 })
+	eventually.Await(t, "the results seen", func() bool { return got.different() == 2 })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	got.onceEach(t, 2)
 	if n := strings.Count(text.String(), `"verdict":"term"`); n != 6 || !strings.Contains(text.String(), `"message_id":"wav.x.y"`) {
@@ -271,7 +272,7 @@ func TestDeletedResultSaysNothing(t *testing.T) {
 	state(t, b, "wav", "c", 1)
 	var got seen[string]
 	results(t, subscribe.Options{Broker: b, Logger: log}, "wav", onResultSeen(&got))
-	eventually(t, "the last seen", func() bool { return got.count("c 1") == 1 })
+	eventually.Await(t, "the last seen", func() bool { return got.count("c 1") == 1 })
 	settled(t, js, "KV_RESULTS", "billing_wav")
 	if want := []string{"a 1", "b 1", "c 1"}; !slices.Equal(got.get(), want) {
 		t.Errorf("seen: %v, want %v", got.get(), want)
@@ -293,7 +294,7 @@ func TestResultOfANewerFormatIsNotEnded(t *testing.T) {
 		t.Error("it was shown")
 		return nil
 	})
-	eventually(t, "it is put off", func() bool {
+	eventually.Await(t, "it is put off", func() bool {
 		return strings.Contains(said.String(), `"verdict":"retry"`) && strings.Contains(said.String(), "newer than this fanfare knows")
 	})
 	if floor := info(t, js, "KV_RESULTS", "billing_wav").AckFloor.Stream; floor != 0 {

@@ -12,6 +12,7 @@ import (
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 	"fanfare/pkg/subscribe"
 )
@@ -35,7 +36,7 @@ func TestSpanOfADeliverySaysWhatBecameOfIt(t *testing.T) {
 	})
 	for verdict, trouble := range map[string]string{"ack": "", "term": "_OTHER", "retry": "_OTHER"} {
 		publish(t, b, "wav", failed(verdict))
-		eventually(t, verdict+" is said", func() bool {
+		eventually.Await(t, verdict+" is said", func() bool {
 			for _, span := range ended.GetSpans() {
 				said := make(map[string]string)
 				for _, a := range span.Attributes {
