@@ -114,7 +114,7 @@ func startBackupRig(t *testing.T, r *natsRig) *backupRig {
 // run starts the processes.
 func (b *backupRig) run(t *testing.T) {
 	t.Helper()
-	fanfare, key := program(t, programs.fanfare), write(t, b.dir, "key", []byte("a key of the provider's API"))
+	fanfare, key := built.fanfare(t), write(t, b.dir, "key", []byte("a key of the provider's API"))
 	host := strings.TrimPrefix(b.media, "http://")
 	b.consumer = start(t, fanfare, b.as("consumer-wav", "consumer", "wav", "--archive-url", "file://"+b.archive(), "--egress-allow", host)...)
 	reconciler := start(t, fanfare, b.as("reconciler", "reconciler", "--provider-url", b.provider, "--provider-key-file", key, "--egress-allow", "127.0.0.1")...)
@@ -150,7 +150,7 @@ func (b *backupRig) fill(t *testing.T, js jetstream.JetStream) {
 	post(t, b.gateway, b.callback("good-0", "another.wav"))           // which contradicts the first
 	post(t, b.gateway, callbackOf("bad", "http://127.0.0.1:1/a.wav")) // from where nothing may be fetched, so it dies
 	for i := range 3 {
-		once(t, program(t, programs.fanfare), b.as("operator", "expect", "wav", fmt.Sprintf("expected-%d", i))...)
+		once(t, built.fanfare(t), b.as("operator", "expect", "wav", fmt.Sprintf("expected-%d", i))...)
 	}
 	for stream, least := range map[string]uint64{"CALLBACKS": tasks + 1, "QUARANTINE": 1, "DEAD_LETTERS": 1, "TASKS": 3, "KV_RESULTS": tasks + 1, "KV_TASKS_STATE": 3} {
 		await(t, stream+" to fill", func() bool {
@@ -178,7 +178,7 @@ func TestBackupIsRestored(t *testing.T) {
 	t.Parallel()
 	r := newNATSRig(t)
 	server := r.start(t, t.TempDir())
-	fanfare := program(t, programs.fanfare)
+	fanfare := built.fanfare(t)
 	once(t, fanfare, r.as("provisioner", "provision", "--store-max-bytes", "268435456")...)
 	b := startBackupRig(t, r)
 	js := r.operator(t)
@@ -217,11 +217,11 @@ func TestBackupIsRestored(t *testing.T) {
 	everything(t, js, provider).same(t, before)
 	provision := start(t, fanfare, r.as("provisioner", "provision", "--store-max-bytes", "268435456")...)
 	provision.says(t, `(provisioned)`)
-	if strings.Contains(provision.text(), "WARN") {
+	if strings.Contains(provision.String(), "WARN") {
 		t.Error("what is restored is not what was provisioned")
 	}
 	b.goOn(t, js)
-	if strings.Contains(server.text(), "Violation") {
+	if strings.Contains(server.String(), "Violation") {
 		t.Error("somebody tried what is forbidden")
 	}
 }
@@ -243,8 +243,8 @@ func (b *backupRig) goOn(t *testing.T, js jetstream.JetStream) {
 		return last == 27
 	})
 	b.stop()
-	if n := strings.Count(b.consumer.text(), `"msg":"delivery"`); n != 6 || strings.Contains(b.consumer.text(), "good-") {
+	if n := strings.Count(b.consumer.String(), `"msg":"delivery"`); n != 6 || strings.Contains(b.consumer.String(), "good-") {
 		t.Errorf("%d deliveries after the restore, want the five that nobody had seen, and the fresh one", n)
 	}
-	once(t, program(t, programs.fanfare), "archive", "verify", "--archive-url", "file://"+b.archive())
+	once(t, built.fanfare(t), "archive", "verify", "--archive-url", "file://"+b.archive())
 }

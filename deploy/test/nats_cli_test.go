@@ -16,7 +16,7 @@ type standaloneRig struct {
 
 func startStandalone(t *testing.T, dir string, flags ...string) standaloneRig {
 	t.Helper()
-	p := start(t, program(t, programs.fanfare), append([]string{
+	p := start(t, built.fanfare(t), append([]string{
 		"standalone", "--data-dir", dir, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
 		"--nats-listen", "127.0.0.1:0", "--store-max-bytes", "268435456",
 	}, flags...)...)
@@ -75,7 +75,7 @@ func TestNATSCommandsOfTheReadme(t *testing.T) {
 	if err := watching.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "nats to show the results", func() bool { return strings.Count(shown.text(), "RESULTS > wav.") >= 10 })
+	await(t, "nats to show the results", func() bool { return strings.Count(shown.String(), "RESULTS > wav.") >= 10 })
 	_ = watching.Process.Kill()
 	_ = watching.Wait()
 
@@ -88,12 +88,12 @@ func TestNATSCommandsOfTheReadme(t *testing.T) {
 // copy its data directory.
 func TestStandaloneIsCopiedAndComesBack(t *testing.T) {
 	t.Parallel()
-	lines := readmeLines(t, "### Back up and restore", "cp ")
-	if len(lines) != 2 {
-		t.Fatalf("the commands are %q", lines)
+	copies, moves := readmeLines(t, "### Back up and restore", "cp "), readmeLines(t, "### Back up and restore", "mv ")
+	if len(copies) != 2 || len(moves) != 1 {
+		t.Fatalf("the commands are %q, %q", copies, moves)
 	}
 	sh := newShell(t)
-	data, moved := filepath.Join(sh.dir, "fanfare-data"), filepath.Join(sh.dir, "lost")
+	data := filepath.Join(sh.dir, "fanfare-data")
 	example := string(read(t, root+"/schemas/examples/video/error-bad-request.json"))
 	s := startStandalone(t, data)
 	post(t, s.callbacks+"video", example)
@@ -105,9 +105,9 @@ func TestStandaloneIsCopiedAndComesBack(t *testing.T) {
 		return err == nil
 	})
 	s.stop()
-	sh.run(t, lines[0])
-	sh.run(t, "mv "+data+" "+moved)
-	sh.run(t, lines[1])
+	sh.run(t, copies[0])
+	sh.run(t, moves[0])
+	sh.run(t, copies[1])
 	s = startStandalone(t, data)
 	post(t, s.callbacks+"video", example) // which is known
 	if after := sh.run(t, "nats --server "+s.nats+get); after != before {

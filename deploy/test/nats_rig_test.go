@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/deploy/test/programs"
 )
 
 // natsRig is a NATS server as deploy/nats/secure.conf has it, on an address of its own,
@@ -24,7 +26,7 @@ func newNATSRig(t *testing.T) *natsRig {
 	t.Helper()
 	_, port, _ := strings.Cut(freeAddr(t), ":")
 	r := &natsRig{dir: t.TempDir(), addr: "localhost:" + port, monitor: freeAddr(t)}
-	once(t, program(t, programs.fanfare), "provision", "--dev-secrets", r.secret(""))
+	once(t, built.fanfare(t), "provision", "--dev-secrets", r.secret(""))
 	return r
 }
 
@@ -38,7 +40,7 @@ func (r *natsRig) start(t *testing.T, store string) *process {
 	for _, name := range []string{"secure.conf", "base.conf", "accounts.conf"} {
 		write(t, r.dir, name, []byte(replace.Replace(string(read(t, "../nats/"+name)))))
 	}
-	server := start(t, program(t, programs.natsServer), "-c", filepath.Join(r.dir, "secure.conf"))
+	server := start(t, built.natsServer(t), "-c", filepath.Join(r.dir, "secure.conf"))
 	server.says(t, `(Server is ready)`)
 	return server
 }
@@ -97,8 +99,8 @@ type shell struct {
 func newShell(t *testing.T, env ...string) *shell {
 	t.Helper()
 	s := &shell{dir: t.TempDir()}
-	path := filepath.Dir(program(t, programs.fanfare))
-	program(t, programs.nats)
+	path := filepath.Dir(built.fanfare(t))
+	built.nats(t)
 	s.env = append(os.Environ(), "PATH="+path+":"+os.Getenv("PATH"), "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	s.env = append(s.env, env...)
 	return s
@@ -116,7 +118,7 @@ func (s *shell) command(t *testing.T, line string) *exec.Cmd {
 func (s *shell) try(t *testing.T, line string) (string, error) {
 	t.Helper()
 	out, err := s.command(t, line).CombinedOutput()
-	t.Logf("$ %s\n%s", line, tail(string(out)))
+	t.Logf("$ %s\n%s", line, programs.Tail(string(out)))
 	return string(out), err
 }
 

@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"fanfare/deploy/test/eventually"
+	"fanfare/deploy/test/programs"
 )
 
 // patience bounds every wait for something that is to happen.
@@ -25,21 +25,7 @@ type process struct {
 	pid  int
 	stop func() // ends it, and waits until it has
 
-	mu     sync.Mutex
-	output bytes.Buffer
-}
-
-// Write implements [io.Writer].
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.Write(b)
-}
-
-func (p *process) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.String()
+	programs.Output
 }
 
 // start starts a program, which ends with the test.
@@ -63,7 +49,7 @@ func start(t *testing.T, path string, args ...string) *process {
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
-			t.Logf("%s: the last of its output:\n%s", p.name, tail(p.text()))
+			t.Logf("%s: the last of its output:\n%s", p.name, p.Tail())
 		}
 	})
 	return p
@@ -75,18 +61,13 @@ func (p *process) says(t *testing.T, pattern string) string {
 	expression := regexp.MustCompile(pattern)
 	var found string
 	await(t, p.name+" to say "+pattern, func() bool {
-		match := expression.FindStringSubmatch(p.text())
+		match := expression.FindStringSubmatch(p.String())
 		if match != nil {
 			found = match[1]
 		}
 		return match != nil
 	})
 	return found
-}
-
-func tail(text string) string {
-	const enough = 3000
-	return text[max(0, len(text)-enough):]
 }
 
 // await polls until something has happened.

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"fanfare/deploy/test/programs"
 )
 
 // rig is standalone with a reconciler, and beside it a gateway as a process of its own,
@@ -27,7 +29,7 @@ type rig struct {
 
 func startRig(t *testing.T) rig {
 	t.Helper()
-	fanfare, dir := program(t, programs.fanfare), t.TempDir()
+	fanfare, dir := built.fanfare(t), t.TempDir()
 	whole := start(t, fanfare, "standalone", "--data-dir", filepath.Join(dir, "data"),
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0",
 		"--store-max-bytes", "268435456", "--egress-allow", "127.0.0.1",
@@ -55,7 +57,7 @@ func startRig(t *testing.T) rig {
 // not come.
 func (r rig) traffic(t *testing.T) {
 	t.Helper()
-	fanfare := program(t, programs.fanfare)
+	fanfare := built.fanfare(t)
 	once(t, fanfare, "simulate", "--target", r.callbacks, "--nats-url", r.nats, "--media-listen", "127.0.0.1:0",
 		"--tasks", "40", "--rate", "20", "--speed", "100", "--seed", "1", "--no-media-faults")
 	once(t, fanfare, "expect", "video", "0123456789abcdef0123456789abcdef", "--submitted-at", "10m", "--nats-url", r.nats)
@@ -65,7 +67,7 @@ func (r rig) traffic(t *testing.T) {
 func once(t *testing.T, path string, args ...string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", args[0], err, tail(string(out)))
+		t.Fatalf("%s: %v\n%s", args[0], err, programs.Tail(string(out)))
 	}
 }
 
@@ -125,7 +127,7 @@ scrape_configs:
   - {job_name: standalone, static_configs: [{targets: [%q]}]}
   - {job_name: gateway, static_configs: [{targets: [%q]}]}
 `, rules+"/*.yml", r.standalone, r.gateway))
-	start(t, program(t, programs.prometheus), "--config.file="+config,
+	start(t, built.prometheus(t), "--config.file="+config,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+listen)
 	url := "http://" + listen
 	await(t, "Prometheus to be ready", func() bool { return get(t, url+"/-/ready") != "" })

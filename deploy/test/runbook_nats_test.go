@@ -34,7 +34,7 @@ func TestNATSCommandsOfTheRunbook(t *testing.T) {
 	t.Parallel()
 	r := newNATSRig(t)
 	server := r.start(t, t.TempDir())
-	once(t, program(t, programs.fanfare), r.as("provisioner", "provision")...)
+	once(t, built.fanfare(t), r.as("provisioner", "provision")...)
 	sh := newShell(t)
 	for _, name := range []string{"ca.pem", "operator.nk", "provisioner.nk"} {
 		write(t, sh.dir, name, read(t, r.secret(name)))
@@ -69,7 +69,7 @@ func TestNATSCommandsOfTheRunbook(t *testing.T) {
 		}
 	}
 	r.growsWithItsServer(t, sh, server)
-	if strings.Contains(server.text(), "Violation") {
+	if strings.Contains(server.String(), "Violation") {
 		t.Error("somebody tried what is forbidden")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // runbook tells to run. Words in capitals stand for what the reader puts there.
 func TestCommandsOfTheRunbookExist(t *testing.T) {
 	t.Parallel()
-	fanfare, asked := program(t, programs.fanfare), make(map[string]string)
+	fanfare, asked := built.fanfare(t), make(map[string]string)
 	commands := regexp.MustCompile("(?m)(?:^|`)fanfare ([a-z][^`#\n]*)").FindAllStringSubmatch(string(read(t, "../runbook.md")), -1)
 	if len(commands) < 10 {
 		t.Fatalf("only %d commands found in the runbook", len(commands))

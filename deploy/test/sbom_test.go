@@ -23,7 +23,7 @@ func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 	if len(recipe) != 2 {
 		t.Fatal("the Makefile does not say how to make an SBOM")
 	}
-	args := append(strings.Fields(string(recipe[1])), "v1.2.3", "-output", file, program(t, programs.fanfare))
+	args := append(strings.Fields(string(recipe[1])), "v1.2.3", "-output", file, built.fanfare(t))
 	command := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=.ci/tools/go.mod"}, args...)...)
 	command.Dir = root
 	if out, err := command.CombinedOutput(); err != nil {
@@ -60,7 +60,7 @@ func TestSBOMNamesWhatTheBinaryIsMadeOf(t *testing.T) {
 			t.Errorf("%s has no hash, or no license", c.Name)
 		}
 	}
-	binary, err := buildinfo.ReadFile(program(t, programs.fanfare))
+	binary, err := buildinfo.ReadFile(built.fanfare(t))
 	if err != nil {
 		t.Fatal(err)
 	}

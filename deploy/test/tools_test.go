@@ -1,13 +1,13 @@
 package deploy_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+
+	"fanfare/deploy/test/programs"
 )
 
 // Where things are, seen from here.
@@ -20,39 +20,22 @@ const (
 // the libraries of all the clouds would take longer to build than all the rest.
 const tags = "remove_all_sd,enable_dns_sd"
 
-// tools builds what the tests run. Each program is built once, by the first test
-// that asks for it.
+// tools are the programs that the tests run.
 type tools struct {
-	dir string
-
-	promtool, prometheus, fanfare, nats, natsServer func() (string, error)
+	promtool, prometheus, fanfare, nats, natsServer programs.Program
 }
 
-func newTools(dir string) *tools {
-	t := &tools{dir: dir}
-	t.promtool = t.built("promtool", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/promtool")
-	t.prometheus = t.built("prometheus", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/prometheus")
-	t.fanfare = t.built("fanfare", root, ".")
-	t.nats = t.built("nats", root, "-modfile=.ci/nats/go.mod", "github.com/nats-io/natscli/nats")
-	t.natsServer = t.built("nats-server", root, "github.com/nats-io/nats-server/v2")
-	return t
+func newTools(dir string) tools {
+	return tools{
+		promtool:   programs.New(dir, "promtool", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/promtool"),
+		prometheus: programs.New(dir, "prometheus", ".", "-tags", tags, "github.com/prometheus/prometheus/cmd/prometheus"),
+		fanfare:    programs.New(dir, "fanfare", root, "."),
+		nats:       programs.New(dir, "nats", root, "-modfile=.ci/nats/go.mod", "github.com/nats-io/natscli/nats"),
+		natsServer: programs.New(dir, "nats-server", root, "github.com/nats-io/nats-server/v2"),
+	}
 }
 
-// built returns what builds a program in a module's folder, and says where it is.
-func (t *tools) built(name, module string, args ...string) func() (string, error) {
-	return sync.OnceValues(func() (string, error) {
-		path := filepath.Join(t.dir, name)
-		build := exec.Command("go", append([]string{"build", "-o", path}, args...)...) //nolint:noctx // it is to outlive the test that asks first
-		build.Dir = module
-		if out, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%s cannot be built: %w\n%s", name, err, out)
-		}
-		return path, nil
-	})
-}
-
-// programs is shared by all tests, for a build takes longer than they do.
-var programs *tools //nolint:gochecknoglobals // TestMain has no other way to hand it on
+var built tools //nolint:gochecknoglobals // TestMain has no other way to hand it on
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m)) //nolint:forbidigo // a TestMain does
@@ -64,25 +47,15 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	programs = newTools(dir)
+	built = newTools(dir)
 	return m.Run()
-}
-
-// program returns the path of a program that was built.
-func program(tb testing.TB, built func() (string, error)) string {
-	tb.Helper()
-	path, err := built()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
 }
 
 // promtool runs promtool in the folder of Prometheus's configuration, and wants it
 // to be content.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), program(t, programs.promtool), args...)
+	command := exec.CommandContext(t.Context(), built.promtool(t), args...)
 	command.Dir = "../prometheus"
 	out, err := command.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "FAILED") {

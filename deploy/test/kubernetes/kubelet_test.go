@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"fanfare/deploy/test/eventually"
+	"fanfare/deploy/test/programs"
 )
 
 // patience bounds every wait for something that is to happen.
@@ -51,15 +51,7 @@ type pod struct {
 	done    chan struct{}
 	moved   map[string]string // what the manifests say of its addresses, and where they are
 
-	mu     sync.Mutex
-	output strings.Builder
-}
-
-// Write keeps what the program writes.
-func (p *pod) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.Write(b)
+	programs.Output
 }
 
 // start starts a pod of a workload.
@@ -73,9 +65,9 @@ func (n *node) start(t *testing.T, w *workload, name string) *pod {
 	folders := n.mount(t, w, p)
 	args := slices.Concat(w.container().Command, w.container().Args)
 	if w.isFanfare() {
-		args = append([]string{program(t, built.fanfare)}, args...) // the image's entry point
+		args = append([]string{built.fanfare(t)}, args...) // the image's entry point
 	} else {
-		args[0] = program(t, built.natsServer)
+		args[0] = built.natsServer(t)
 	}
 	for i := range args[1:] {
 		args[i+1] = p.here(args[i+1], folders)
@@ -96,7 +88,7 @@ func (n *node) start(t *testing.T, w *workload, name string) *pod {
 		_ = p.command.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s: the last of its output:\n%s", name, p.tail())
+			t.Logf("%s: the last of its output:\n%s", name, p.Tail())
 		}
 	})
 	return p
@@ -234,11 +226,11 @@ func (p *pod) terminate(t *testing.T, w *workload) int {
 	if hook := w.container().Lifecycle; hook != nil && hook.PreStop.Exec != nil {
 		args := hook.PreStop.Exec.Command
 		last := strings.ReplaceAll(args[len(args)-1], "=1", fmt.Sprintf("=%d", p.command.Process.Pid)) // in its container it is process 1
-		command := exec.CommandContext(t.Context(), program(t, built.natsServer), append(args[1:len(args)-1:len(args)-1], last)...)
+		command := exec.CommandContext(t.Context(), built.natsServer(t), append(args[1:len(args)-1:len(args)-1], last)...)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %v\n%s", p.name, args, err, out)
 		}
-		await(t, p.name+" to leave", func() bool { return strings.Contains(p.text(), "lame duck") })
+		await(t, p.name+" to leave", func() bool { return strings.Contains(p.String(), "lame duck") })
 	}
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	return p.wait(t)
@@ -254,18 +246,6 @@ func (p *pod) wait(t *testing.T) int {
 		t.Fatalf("%s never ended", p.name)
 		return -1
 	}
-}
-
-func (p *pod) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.String()
-}
-
-func (p *pod) tail() string {
-	const enough = 3000
-	text := p.text()
-	return text[max(0, len(text)-enough):]
 }
 
 // await polls until something has happened.

@@ -66,7 +66,7 @@ func makeSecrets(tb testing.TB) secrets {
 	}
 	shell := exec.CommandContext(tb.Context(), "bash", "-euc", stubs+string(commands[1]))
 	shell.Dir = dir
-	shell.Env = append(os.Environ(), "OUT="+s.dir, "FANFARE="+program(tb, built.fanfare))
+	shell.Env = append(os.Environ(), "OUT="+s.dir, "FANFARE="+built.fanfare(tb))
 	if out, err := shell.CombinedOutput(); err != nil {
 		tb.Fatalf("the README's commands: %v\n%s", err, out)
 	}

@@ -12,7 +12,7 @@ import (
 // know would silently do nothing.
 func TestSettingsAreThoseOfTheProgram(t *testing.T) {
 	t.Parallel()
-	fanfare := program(t, built.fanfare)
+	fanfare := built.fanfare(t)
 	for _, c := range clusters(t) {
 		t.Run(c.overlay, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +65,7 @@ func TestThePartsRunAsTheManifestsSay(t *testing.T) {
 		if !server.probe(t, broker, broker.container().LivenessProbe) {
 			t.Errorf("%s does not live", name)
 		}
-		if !strings.Contains(server.text(), "Name:     "+name+"\n") {
+		if !strings.Contains(server.String(), "Name:     "+name+"\n") {
 			t.Errorf("%s goes by another name", name)
 		}
 	}
@@ -78,8 +78,8 @@ func TestThePartsRunAsTheManifestsSay(t *testing.T) {
 		}
 	}
 	n.call(t, processes["gateway"])
-	own := regexp.MustCompile(`"server":"(nats-\d)"`).FindStringSubmatch(processes["gateway"].text())[1]
-	if status := servers[own].terminate(t, broker); status != 0 || !strings.Contains(servers[own].text(), "Closing existing clients") {
+	own := regexp.MustCompile(`"server":"(nats-\d)"`).FindStringSubmatch(processes["gateway"].String())[1]
+	if status := servers[own].terminate(t, broker); status != 0 || !strings.Contains(servers[own].String(), "Closing existing clients") {
 		t.Errorf("%s ended with status %d, and without sending its clients away", own, status)
 	}
 	n.call(t, processes["gateway"])
