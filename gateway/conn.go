@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,6 +31,7 @@ type listener struct {
 	net.Listener
 	limit     int64
 	open      *atomic.Int64
+	refused   prometheus.Counter
 	lingering chan struct{} // has room for the refused connections that may be waited for
 }
 
@@ -59,6 +61,7 @@ func (l listener) Accept() (net.Conn, error) {
 
 // refuse tells a connection beyond the limit to come again.
 func (l listener) refuse(c net.Conn) {
+	l.refused.Inc()
 	tcp, ok := c.(*net.TCPConn)
 	if !ok || c.SetDeadline(time.Now().Add(lingerWait)) != nil {
 		_ = c.Close() // of TLS there is nobody yet who could read it

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/sys/unix"
 
 	"fanfare/pkg/callback"
@@ -58,6 +59,9 @@ func TestConnectionsBeyondTheLimitAreToldToComeAgain(t *testing.T) {
 	}
 	if status := ask(t, dial(t, g)); status != http.StatusServiceUnavailable {
 		t.Errorf("beyond the limit: answered %d", status)
+	}
+	if refused := testutil.ToFloat64(g.metrics.refused); refused != 1 {
+		t.Errorf("%v connections are refused, by the metric", refused)
 	}
 	_ = conns[0].Close()
 	for deadline := time.Now().Add(20 * time.Second); ask(t, dial(t, g)) != http.StatusOK; {

@@ -240,7 +240,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // connections is the listener as the server sees it.
 func (g *Gateway) connections() net.Listener {
-	l := listener{Listener: g.listener, limit: g.maxConns, open: new(atomic.Int64), lingering: make(chan struct{}, maxLingering)}
+	l := listener{
+		Listener: g.listener, limit: g.maxConns, open: new(atomic.Int64), refused: g.metrics.refused, lingering: make(chan struct{}, maxLingering),
+	}
 	if g.certificate != nil {
 		l.Listener = tls.NewListener(g.listener, tlsConfig(g.certificate))
 	}

@@ -37,6 +37,7 @@ type metrics struct {
 	duration  *prometheus.HistogramVec
 	publish   prometheus.Histogram
 	inFlight  prometheus.Gauge
+	refused   prometheus.Counter
 }
 
 // newMetrics registers the metrics and creates the series of every answer that
@@ -74,6 +75,10 @@ func registerMetrics(reg prometheus.Registerer) *metrics {
 		inFlight: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "fanfare_http_requests_in_flight",
 			Help: "Callbacks being received right now.",
+		}),
+		refused: factory.NewCounter(prometheus.CounterOpts{
+			Name: "fanfare_connections_refused_total",
+			Help: "Connections beyond the limit, told to come again or, with TLS, closed: what they would have sent is counted nowhere.",
 		}),
 	}
 }

@@ -1,11 +1,13 @@
 package dashboards
 
+import "slices"
+
 // overview is what to look at first: does everything that comes get through?
 func overview() board {
 	return board{
 		file: "overview", title: "overview",
 		description: "Callbacks from the provider to their results, and everything that went aside.",
-		panels:      append(overviewNumbers(), overviewGraphs()...),
+		panels:      slices.Concat(overviewNumbers(), overviewGraphs(), overviewLimits()),
 	}
 }
 
@@ -87,10 +89,21 @@ func overviewGraphs() []panel {
 			description: "Messages that the streams QUARANTINE and DEAD_LETTERS hold.",
 			queries:     []query{{`max by (stream) (fanfare_stream_messages{stream=~"QUARANTINE|DEAD_LETTERS"})`, "{{stream}}"}},
 		},
+	}
+}
+
+// overviewLimits show how near to its limits the gateway is.
+func overviewLimits() []panel {
+	return []panel{
 		{
 			title: "Requests in flight", unit: "short",
 			description: "Requests of callbacks that a gateway has in hand, from their heads on. --max-in-flight counts only those whose body has been read, so more than that may be in flight while none is refused.",
 			queries:     []query{{`fanfare_http_requests_in_flight`, "{{instance}}"}},
+		},
+		{
+			title: "Connections refused", unit: "cps",
+			description: "Connections beyond a gateway's limit, of 4,096 or half of the files that it may open. What they would have sent is counted nowhere.",
+			queries:     []query{{`rate(fanfare_connections_refused_total[$__rate_interval])`, "{{instance}}"}},
 		},
 	}
 }
