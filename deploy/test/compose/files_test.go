@@ -2,7 +2,9 @@ package compose_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +36,46 @@ func TestFilesAreThere(t *testing.T) {
 	for _, path := range paths {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestEveryTypeHasItsConsumer wants a service for each type that there is, with its own seed, and Prometheus to look for
+// it.
+func TestEveryTypeHasItsConsumer(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, "docker-compose.yml")
+	var config struct {
+		Services map[string]struct {
+			Command     []string
+			Environment map[string]string
+		}
+	}
+	decode(t, p.compose(t, "--profile", "*", "config", "--format", "json"), &config)
+	scraped, err := os.ReadFile(root + "/deploy/prometheus/prometheus.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := strings.NewReplacer("[", " ", ",", " ", "]", " ").Replace(string(scraped))
+	folders, err := filepath.Glob(root + "/consumers/*/")
+	if err != nil || len(folders) < 4 {
+		t.Fatalf("only %q, %v", folders, err)
+	}
+	for _, folder := range folders {
+		typ := filepath.Base(folder)
+		service := config.Services[typ]
+		if !slices.Equal(service.Command, []string{"consumer", typ}) {
+			t.Errorf("%s: the command is %q", typ, service.Command)
+		}
+		seed := "consumer-" + typ + ".nk"
+		if service.Environment["FANFARE_NATS_NKEY_FILE"] != "/secrets/"+seed {
+			t.Errorf("%s: the seed is %q", typ, service.Environment["FANFARE_NATS_NKEY_FILE"])
+		}
+		if given := strings.Join(config.Services["permissions"].Command, "\n"); !strings.Contains(given, " "+seed+"\n") {
+			t.Errorf("nobody gives it %s", seed)
+		}
+		if !slices.Contains(strings.Fields(jobs), typ) {
+			t.Errorf("Prometheus does not look for %s", typ)
 		}
 	}
 }
