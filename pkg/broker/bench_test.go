@@ -10,12 +10,7 @@ import (
 func BenchmarkRead(b *testing.B) {
 	const stored = 10_000
 	br, js := provisioned(b)
-	body := make([]byte, 1500) // what a music callback has
-	for i := range stored {
-		if _, err := js.Publish(b.Context(), "callbacks.music."+[]string{"text", "first", "complete"}[i%3], body); err != nil {
-			b.Fatal(err)
-		}
-	}
+	fill(b, js, "callbacks.music.complete", stored, 1500) // bytes, which a music callback has
 	for b.Loop() {
 		read := 0
 		if err := br.Read(b.Context(), "callbacks.music.>", func(broker.Message) error { read++; return nil }); err != nil || read != stored {

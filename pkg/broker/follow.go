@@ -18,9 +18,9 @@ const (
 	resultsPrefix  = "$KV." + BucketResults
 )
 
-// Message is one stored message, as [Broker.Follow] shows it.
+// Message is one stored message, as [Broker.Follow] and [Broker.Read] show it.
 type Message struct {
-	Subject  string // callbacks.<type>.<stage>, or results.<type>.<escaped task ID>
+	Subject  string // callbacks.<type>.<stage>, say, or results.<type>.<escaped task ID>
 	Sequence uint64 // in its stream
 	Stored   time.Time
 	Header   map[string]string // first value of each

@@ -36,6 +36,21 @@ func provisioned(tb testing.TB) (*broker.Broker, jetstream.JetStream) {
 	return natstest.Provisioned(tb, server), natstest.JetStream(tb, server)
 }
 
+// fill publishes so many messages of a size. The server syncs each, so one does not wait for another.
+func fill(tb testing.TB, js jetstream.JetStream, subject string, count, size int) {
+	tb.Helper()
+	const atOnce = 1000
+	body := make([]byte, size)
+	for i := range count {
+		if _, err := js.PublishAsync(subject, body); err != nil {
+			tb.Fatal(err)
+		}
+		if (i+1)%atOnce == 0 || i+1 == count {
+			<-js.PublishAsyncComplete()
+		}
+	}
+}
+
 // wav is a callback of its own for each id.
 func wav(id string) callback.Callback {
 	return callback.Callback{

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/natsd/natstest"
@@ -19,12 +22,7 @@ func TestReadGoesFromBatchToBatch(t *testing.T) {
 	b, js := provisioned(t)
 	natstest.Erasable(t, js, "CALLBACKS")
 	const all, deleted, more = 2300, 1200, 50
-	body := make([]byte, 100)
-	for range all {
-		if _, err := js.Publish(t.Context(), "callbacks.wav.error", body); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill(t, js, "callbacks.wav.error", all, 100)
 	stream, err := js.Stream(t.Context(), "CALLBACKS")
 	if err != nil {
 		t.Fatal(err)
@@ -54,18 +52,21 @@ func TestReadGoesFromBatchToBatch(t *testing.T) {
 	}
 }
 
-// TestReadSaysWhyNothingIsRead reads where direct gets are not allowed, and when the time is over.
-func TestReadSaysWhyNothingIsRead(t *testing.T) {
+// TestReadSaysWhyItEnds reads until the time is over, between two batches, and where direct gets are not allowed.
+func TestReadSaysWhyItEnds(t *testing.T) {
 	t.Parallel()
 	b, js := provisioned(t)
-	publish(t, b, wav("t"))
-	read := func(ctx context.Context) error {
-		return b.Read(ctx, "callbacks.>", func(broker.Message) error { return nil })
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := read(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("when the time is over: %v", err)
+	fill(t, js, "callbacks.wav.error", 1500, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	read := 0
+	err := b.Read(ctx, "callbacks.>", func(broker.Message) error {
+		read++
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || read == 0 || read == 1500 {
+		t.Errorf("when the time is over, after %d messages: %v", read, err)
 	}
 	stream, err := js.Stream(t.Context(), "CALLBACKS")
 	if err != nil {
@@ -76,7 +77,55 @@ func TestReadSaysWhyNothingIsRead(t *testing.T) {
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	if err := read(t.Context()); err == nil || !strings.Contains(err.Error(), "CALLBACKS needs allow_direct") {
+	if err := b.Read(t.Context(), "callbacks.>", func(broker.Message) error { return nil }); err == nil || !strings.Contains(err.Error(), "CALLBACKS needs allow_direct") {
 		t.Errorf("without direct gets: %v", err)
+	}
+}
+
+// TestReadShowsTheMessageAlone wants no header that only the answer has to who reads a message.
+func TestReadShowsTheMessageAlone(t *testing.T) {
+	t.Parallel()
+	b, _ := provisioned(t)
+	publish(t, b, wav("t"))
+	followed := follow(t, b, "callbacks.>", beginning(), 1)[0]
+	if err := b.Read(t.Context(), "callbacks.>", func(m broker.Message) error {
+		if !reflect.DeepEqual(m, followed) {
+			t.Errorf("read is\n%+v\nfollowed was\n%+v", m, followed)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReadEndsAtAMessageThatLies reads messages whose publishers set what the server says of them.
+func TestReadEndsAtAMessageThatLies(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		header, value string
+		shown         int
+		fails         bool
+	}{
+		"of the one before it": {"Nats-Last-Sequence", "7", 3, false},
+		"of itself":            {"Nats-Sequence", "1", 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, js := provisioned(t)
+			for i := range 3 {
+				msg := nats.NewMsg("callbacks.wav.error")
+				if i == 1 {
+					msg.Header.Set(row.header, row.value)
+				}
+				if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			shown := 0
+			err := b.Read(within(t, patience), "callbacks.>", func(broker.Message) error { shown++; return nil })
+			if shown != row.shown || err == nil == row.fails {
+				t.Errorf("%d shown, %v", shown, err)
+			}
+		})
 	}
 }

@@ -162,6 +162,13 @@ func replay(ctx context.Context, b *broker.Broker, contracts callback.Contracts,
 	cb.Received = q.Received
 	ctx, cancel := context.WithTimeout(ctx, commandWait)
 	defer cancel()
+	_, err = b.FromQuarantine(ctx, sequence)
+	if errors.Is(err, broker.ErrNotKept) {
+		return "was deleted since it was read", nil
+	}
+	if err != nil {
+		return "", err
+	}
 	published, err := b.Publish(ctx, cb)
 	switch {
 	case err != nil:
