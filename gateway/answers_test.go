@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -226,13 +226,5 @@ func TestShutdownFinishesWhatWasBegun(t *testing.T) {
 // waitInFlight waits until so many requests are under way.
 func (r *rig) waitInFlight(want float64) {
 	r.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for r.gauge("fanfare_http_requests_in_flight") != want {
-		select {
-		case <-ctx.Done():
-			r.tb.Fatal("the request never came under way")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	eventually.Await(r.tb, "the request under way", func() bool { return r.gauge("fanfare_http_requests_in_flight") == want })
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fanfare/pkg/callback"
+	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
 )
 
@@ -64,11 +65,7 @@ func TestConnectionsBeyondTheLimitAreToldToComeAgain(t *testing.T) {
 		t.Errorf("%v connections are refused, by the metric", refused)
 	}
 	_ = conns[0].Close()
-	for deadline := time.Now().Add(20 * time.Second); ask(t, dial(t, g)) != http.StatusOK; {
-		if time.Now().After(deadline) {
-			t.Fatal("there never is room for another")
-		}
-	}
+	eventually.Await(t, "room for another", func() bool { return ask(t, dial(t, g)) == http.StatusOK })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

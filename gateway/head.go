@@ -1,6 +1,11 @@
 package gateway
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
+
+var errAmbiguous = errors.New("gateway: the length of the body is uncertain")
 
 // checkHead holds everything but the body against the contract, in the order of
 // the answers: token, method, address, size of the headers, media type, declared
@@ -29,7 +34,7 @@ func (g *Gateway) checkHead(r *http.Request) (claim signature, refused outcome, 
 		}
 	}
 	if own, known := r.Context().Value(connKey{}).(*conn); known && own.ambiguous(r.ContentLength < 0) {
-		return claim, rejected(invalid("it is not certain how long the body is: send one request at a time, with one Content-Length"), nil), false
+		return claim, rejected(invalid("it is not certain how long the body is: send one request at a time, with one Content-Length"), errAmbiguous), false
 	}
 	return claim, refused, true
 }

@@ -22,9 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come; it says nothing about
-// how fast it should.
-const patience = 2 * time.Minute
+// drain is longer than what is in hand may take.
+const drain = 2 * time.Minute
 
 func publish(tb testing.TB, b *broker.Broker, id callback.TaskID) {
 	tb.Helper()
@@ -39,7 +38,7 @@ func publish(tb testing.TB, b *broker.Broker, id callback.TaskID) {
 func run(tb testing.TB, o deliver.Options) *deliver.Loop {
 	tb.Helper()
 	o.Logger = natstest.Logger(tb)
-	o.Drain = patience
+	o.Drain = drain
 	l := deliver.New(o)
 	ctx, cancel := context.WithCancel(tb.Context())
 	ended := make(chan error, 1)
@@ -195,7 +194,7 @@ func TestWhatIsNotDoneHoldsUpTheEnd(t *testing.T) {
 	publish(t, b, "t")
 	hands, stopped := make(chan func(), 1), make(chan struct{})
 	l := deliver.New(deliver.Options{
-		Logger: natstest.Logger(t), Subscription: b.OwnDurable("wav"), Workers: 1, Drain: patience,
+		Logger: natstest.Logger(t), Subscription: b.OwnDurable("wav"), Workers: 1, Drain: drain,
 		Deliver: func(_ context.Context, _ *broker.Delivery, done func()) { hands <- done },
 		Stop:    func() { close(stopped) },
 	})

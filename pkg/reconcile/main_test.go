@@ -25,9 +25,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	// patience is how long a test waits for what must come; it says nothing
-	// about how fast it should.
-	patience = 30 * time.Second
+	// never is later than any test looks.
+	never = time.Hour
 	// moment is how long a test waits for what must not come.
 	moment = 300 * time.Millisecond
 )

@@ -65,7 +65,7 @@ func TestWhatIsNotCountedIsNotReported(t *testing.T) {
 	if err := natstest.JetStream(t, server).DeleteStream(t.Context(), "KV_TASKS_STATE"); err != nil {
 		t.Fatal(err)
 	}
-	registry, _ := start(t, b, newDetails(t), func(o *reconcile.Options) { o.After = patience })
+	registry, _ := start(t, b, newDetails(t), func(o *reconcile.Options) { o.After = never })
 	<-time.After(moment)
 	for _, name := range []string{"fanfare_tasks", "fanfare_task_age_oldest_seconds"} {
 		if all := values(t, registry, name); all != nil {

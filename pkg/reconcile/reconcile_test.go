@@ -62,7 +62,7 @@ func TestWhatCallsBackInTimeIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	b, _ := provisioned(t)
 	d := newDetails(t)
-	start(t, b, d, func(o *reconcile.Options) { o.After = patience })
+	start(t, b, d, func(o *reconcile.Options) { o.After = never })
 	announce(t, b, ledger.Announcement{TaskID: "t"})
 	becomes(t, b, "t", ledger.Expected)
 	push(t, b, "wav", pushed("t"))
@@ -92,7 +92,7 @@ func TestWhatIsAnnouncedTooLateIsNotAskedFor(t *testing.T) {
 func TestFirstCallbackEntersItsTask(t *testing.T) {
 	t.Parallel()
 	b, _ := provisioned(t)
-	start(t, b, newDetails(t), func(o *reconcile.Options) { o.After = patience })
+	start(t, b, newDetails(t), func(o *reconcile.Options) { o.After = never })
 	push(t, b, "music", `{"code":200,"msg":"","data":{"task_id":"m","callbackType":"text","data":[]}}`)
 	eventually.Await(t, "entered", func() bool { return state(t, b, "music", "m").State == ledger.Expected })
 	push(t, b, "music", `{"code":501,"msg":"","data":{"task_id":"m","callbackType":"error","data":null}}`)
@@ -289,7 +289,7 @@ func TestManyOverdueTasksQueue(t *testing.T) {
 	b, js := provisioned(t)
 	d := newDetails(t)
 	begun := time.Now()
-	start(t, b, d, func(o *reconcile.Options) { o.Rate, o.Every = rate, patience })
+	start(t, b, d, func(o *reconcile.Options) { o.Rate, o.Every = rate, never })
 	var last time.Time
 	for i := range tasks {
 		announce(t, b, ledger.Announcement{TaskID: callback.TaskID(fmt.Sprint("t", i))})
