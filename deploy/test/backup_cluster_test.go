@@ -10,15 +10,18 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // startCluster starts three servers as deploy/nats/cluster.conf has them, with empty stores. The first of them is on
 // the rig's address.
 func (r *natsRig) startCluster(t *testing.T) (servers []*process) {
 	t.Helper()
-	clients, monitors, routes := []string{r.addr}, []string{r.monitor}, []string(nil)
+	clients, monitors := []string{r.addr, freeAddr(t), freeAddr(t)}, []string{r.monitor, freeAddr(t), freeAddr(t)}
+	var routes []string
 	for range 3 {
-		clients, monitors, routes = append(clients, freeAddr(t)), append(monitors, freeAddr(t)), append(routes, strings.Replace(freeAddr(t), "127.0.0.1", "localhost", 1))
+		routes = append(routes, strings.Replace(freeAddr(t), "127.0.0.1", "localhost", 1))
 	}
 	for i := range 3 {
 		dir := t.TempDir()
@@ -35,8 +38,8 @@ func (r *natsRig) startCluster(t *testing.T) (servers []*process) {
 		}
 		servers = append(servers, start(t, built.natsServer(t), "-c", filepath.Join(dir, "cluster.conf")))
 	}
-	for _, monitor := range monitors[:3] {
-		await(t, "a server to know the others, and to be healthy", func() bool {
+	for _, monitor := range monitors {
+		eventually.Await(t, "a server to have one connection to each other one, and to be healthy", func() bool {
 			return strings.Count(get(t, "http://"+monitor+"/routez"), `"remote_name"`) == 2 && strings.Contains(get(t, "http://"+monitor+"/healthz"), "ok")
 		})
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // stored is everything that a server has, each thing as one line.
@@ -153,12 +155,12 @@ func (b *backupRig) fill(t *testing.T, js jetstream.JetStream) {
 		once(t, built.fanfare(t), b.as("operator", "expect", "wav", fmt.Sprintf("expected-%d", i))...)
 	}
 	for stream, least := range map[string]uint64{"CALLBACKS": tasks + 1, "QUARANTINE": 1, "DEAD_LETTERS": 1, "TASKS": 3, "KV_RESULTS": tasks + 1, "KV_TASKS_STATE": 3} {
-		await(t, stream+" to fill", func() bool {
+		eventually.Await(t, stream+" to fill", func() bool {
 			s, err := js.Stream(t.Context(), stream)
 			return err == nil && s.CachedInfo().State.Msgs >= least
 		})
 	}
-	await(t, "the consumer to be done", func() bool {
+	eventually.Await(t, "the consumer to be done", func() bool {
 		wav, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
 		return err == nil && wav.CachedInfo().AckFloor.Stream == tasks+1
 	})
@@ -166,7 +168,7 @@ func (b *backupRig) fill(t *testing.T, js jetstream.JetStream) {
 	for i := range 5 {
 		post(t, b.gateway, b.callback(fmt.Sprintf("unseen-%d", i), "a.wav"))
 	}
-	await(t, "the reconciler to be done", func() bool {
+	eventually.Await(t, "the reconciler to be done", func() bool {
 		noted, err := js.Consumer(t.Context(), "CALLBACKS", "reconciler")
 		return err == nil && noted.CachedInfo().AckFloor.Stream == tasks+1+5
 	})
@@ -234,7 +236,7 @@ func (b *backupRig) goOn(t *testing.T, js jetstream.JetStream) {
 	post(t, b.gateway, b.callback("good-1", "a.wav")) // which is known, 24 hours long
 	post(t, b.gateway, b.callback("fresh", "a.wav"))
 	var last uint64
-	await(t, "the consumer to be done", func() bool {
+	eventually.Await(t, "the consumer to be done", func() bool {
 		wav, err := js.Consumer(t.Context(), "CALLBACKS", "wav")
 		if err != nil {
 			return false

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // standaloneRig is a standalone on a data directory.
@@ -75,7 +77,7 @@ func TestNATSCommandsOfTheReadme(t *testing.T) {
 	if err := watching.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "nats to show the results", func() bool { return strings.Count(shown.String(), "RESULTS > wav.") >= 10 })
+	eventually.Await(t, "nats to show the results", func() bool { return strings.Count(shown.String(), "RESULTS > wav.") >= 10 })
 	_ = watching.Process.Kill()
 	_ = watching.Wait()
 
@@ -99,7 +101,7 @@ func TestStandaloneIsCopiedAndComesBack(t *testing.T) {
 	post(t, s.callbacks+"video", example)
 	var before string
 	const get = " kv get RESULTS --raw video.9016961c069093b332880e6ef6279ccb"
-	await(t, "the result", func() bool {
+	eventually.Await(t, "the result", func() bool {
 		out, err := sh.try(t, "nats --server "+s.nats+get)
 		before = out
 		return err == nil

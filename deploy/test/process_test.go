@@ -60,7 +60,7 @@ func (p *process) says(t *testing.T, pattern string) string {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
 	var found string
-	await(t, p.name+" to say "+pattern, func() bool {
+	eventually.Await(t, p.name+" to say "+pattern, func() bool {
 		match := expression.FindStringSubmatch(p.String())
 		if match != nil {
 			found = match[1]
@@ -68,12 +68,6 @@ func (p *process) says(t *testing.T, pattern string) string {
 		return match != nil
 	})
 	return found
-}
-
-// await polls until something has happened.
-func await(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	eventually.Await(t, patience, 100*time.Millisecond, what, happened)
 }
 
 // get returns the body of an answer, or "" if it is not 200.

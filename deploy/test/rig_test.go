@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"fanfare/deploy/test/eventually"
 	"fanfare/deploy/test/programs"
 )
 
@@ -48,7 +49,7 @@ func startRig(t *testing.T) rig {
 		"--tls-cert-file", cert, "--tls-key-file", key)...)
 	r.gateway = front.says(t, `"ops_listen":"([^"]+)"`)
 	for _, ops := range []string{r.standalone, r.gateway} {
-		await(t, ops+" to be ready", func() bool { return get(t, "http://"+ops+"/readyz") != "" })
+		eventually.Await(t, ops+" to be ready", func() bool { return get(t, "http://"+ops+"/readyz") != "" })
 	}
 	return r
 }
@@ -130,7 +131,7 @@ scrape_configs:
 	start(t, built.prometheus(t), "--config.file="+config,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+listen)
 	url := "http://" + listen
-	await(t, "Prometheus to be ready", func() bool { return get(t, url+"/-/ready") != "" })
-	await(t, "both to be scraped", func() bool { return evaluate(t, url, "up == 1") == 2 })
+	eventually.Await(t, "Prometheus to be ready", func() bool { return get(t, url+"/-/ready") != "" })
+	eventually.Await(t, "both to be scraped", func() bool { return evaluate(t, url, "up == 1") == 2 })
 	return url
 }

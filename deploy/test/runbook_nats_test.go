@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // runbookLines are what the runbook tells to type that begins like this, in blocks and
@@ -86,7 +88,7 @@ func (r *natsRig) growsWithItsServer(t *testing.T, sh *shell, server *process) {
 	write(t, r.dir, "base.conf", []byte(strings.Replace(string(read(t, file)), "max_file_store: 10GiB", "max_file_store: 24GiB", 1)))
 	reload := runbookLines(t, "nats-server --signal reload=PID", 1)[0]
 	sh.run(t, strings.Replace(reload, "PID", fmt.Sprint(server.pid), 1))
-	await(t, "the server to have more", func() bool {
+	eventually.Await(t, "the server to have more", func() bool {
 		_, err := sh.try(t, more)
 		return err == nil
 	})

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // ask asks Prometheus's API, and returns the data of its answer.
@@ -56,7 +58,7 @@ func checkExpressions(t *testing.T, prometheus string) {
 	t.Helper()
 	alerts, records := loadRules(t)
 	for _, record := range records {
-		await(t, "the recording of "+record.Record, func() bool { return evaluate(t, prometheus, record.Record) > 0 })
+		eventually.Await(t, "the recording of "+record.Record, func() bool { return evaluate(t, prometheus, record.Record) > 0 })
 	}
 	scraped := ask[[]map[string]string](t, prometheus, "series", url.Values{"match[]": {`{__name__=~".+"}`}})
 	for _, rule := range slices.Concat(records, alerts) {
@@ -65,7 +67,7 @@ func checkExpressions(t *testing.T, prometheus string) {
 	}
 	for where, expression := range dashboardExpressions(t) {
 		checkSelectors(t, where, expression, scraped)
-		await(t, where+" to return data", func() bool { return evaluate(t, prometheus, expression) > 0 })
+		eventually.Await(t, where+" to return data", func() bool { return evaluate(t, prometheus, expression) > 0 })
 	}
 	checkRulesAreHealthy(t, prometheus, len(alerts)+len(records))
 	checkNothingIsWrong(t, prometheus, alerts)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // calledTask is the task of the callback that callers send.
@@ -35,7 +37,7 @@ func (s stack) newCaller(t *testing.T, key []byte) caller {
 	}
 	url := strings.Replace(s.compose(t, "run", "--rm", "--no-TTY", "operator", "url", "video"), publicURL, s.url(t, "haproxy", 8080), 1)
 	c := caller{url: url, body: string(body), key: key}
-	await(t, "the gateways to know the key", func() bool {
+	eventually.Await(t, "the gateways to know the key", func() bool {
 		status, err := c.call(t.Context())
 		return err == nil && status == http.StatusOK
 	})

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"fanfare/deploy/test/programs"
 )
 
 // Bounds of what is waited for.
@@ -146,14 +148,9 @@ func command(limit time.Duration, env []string, name string, args ...string) (st
 	c.Env = append(os.Environ(), env...)
 	c.Stdout, c.Stderr, c.WaitDelay = &stdout, &stderr, 10*time.Second
 	if err := c.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, tail(stdout.String()), tail(stderr.String()))
+		return stdout.String(), fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, programs.Tail(stdout.String()), programs.Tail(stderr.String()))
 	}
 	return stdout.String(), nil
-}
-
-func tail(text string) string {
-	const enough = 4000
-	return text[max(0, len(text)-enough):]
 }
 
 // needEngine skips a test where there is no engine, and says so.
@@ -178,6 +175,6 @@ func ask(t *testing.T, args ...string) string {
 func decode(t *testing.T, answer string, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(answer), into, json.MatchCaseInsensitiveNames(true)); err != nil {
-		t.Fatalf("%v: %s", err, tail(answer))
+		t.Fatalf("%v: %s", err, programs.Tail(answer))
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"fanfare/deploy/test/eventually"
 )
 
 // project is one of the compose files, brought up beside whatever else runs on this machine.
@@ -101,10 +99,4 @@ func post(ctx context.Context, url, body string, more http.Header) (int, error) 
 	_, err = io.Copy(io.Discard, answer.Body)
 	_ = answer.Body.Close()
 	return answer.StatusCode, err
-}
-
-// await polls until something has happened.
-func await(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	eventually.Await(t, patience, 500*time.Millisecond, what, happened)
 }

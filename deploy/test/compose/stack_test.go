@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // TestStack brings the whole stack up, plays the provider against it in peace and looks at it meanwhile, and plays the
@@ -72,7 +74,7 @@ func (s stack) stored(t *testing.T) int {
 // leader returns the NATS server that leads the callbacks, once there is one.
 func (s stack) leader(t *testing.T) (name string) {
 	t.Helper()
-	await(t, "a leader of the callbacks", func() bool {
+	eventually.Await(t, "a leader of the callbacks", func() bool {
 		for _, account := range s.monitored(t).Accounts {
 			for _, stream := range account.Streams {
 				if stream.Name == "CALLBACKS" {
@@ -111,7 +113,7 @@ func (s stack) checkPrometheus(t *testing.T, want int) {
 		}
 	}
 	prometheus := s.url(t, "prometheus", 9090)
-	await(t, strconv.Itoa(want)+" targets to be up", func() bool {
+	eventually.Await(t, strconv.Itoa(want)+" targets to be up", func() bool {
 		var is answer
 		up := 0
 		decode(t, get(t, prometheus+"/api/v1/targets"), &is)
@@ -122,7 +124,7 @@ func (s stack) checkPrometheus(t *testing.T, want int) {
 		}
 		return up == want && len(is.Data.Targets) == want
 	})
-	await(t, "all rules to work", func() bool {
+	eventually.Await(t, "all rules to work", func() bool {
 		var is answer
 		rules, well := 0, 0
 		decode(t, get(t, prometheus+"/api/v1/rules"), &is)

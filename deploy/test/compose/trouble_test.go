@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // checkStopOfGateway calls while a gateway is stopped and started again, and wants every call to be answered 200.
@@ -26,7 +28,7 @@ func (s stack) checkWithoutMajority(t *testing.T, c caller) {
 	t.Helper()
 	end := c.begin(t)
 	ask(t, "kill", s.container("nats-2", 1), s.container("nats-3", 1))
-	await(t, "the balancer to see no gateway that is ready", func() bool {
+	eventually.Await(t, "the balancer to see no gateway that is ready", func() bool {
 		_, err := s.try(brief, "exec", "--no-TTY", "haproxy", "wget", "-Y", "off", "-q", "-O", "/dev/null", "http://127.0.0.1:8404/")
 		return err != nil
 	})
@@ -34,16 +36,17 @@ func (s stack) checkWithoutMajority(t *testing.T, c caller) {
 		t.Errorf("without a majority a call is answered %d, %v", status, err)
 	}
 	ask(t, "start", s.container("nats-2", 1), s.container("nats-3", 1))
-	await(t, "calls to be answered 200 again", func() bool {
+	eventually.Await(t, "calls to be answered 200 again", func() bool {
 		status, err := c.call(t.Context())
 		return err == nil && status == http.StatusOK
 	})
 	answers := end()
 	t.Logf("while two NATS servers were away, calls were answered %v", answers)
 	wantAnswered(t, answers)
-	for _, server := range []string{"nats-2", "nats-3"} {
-		s.awaitHealthy(t, server, 1)
+	for _, service := range []string{"nats-2", "nats-3", "gateway", "haproxy", "music", "video", "wav", "cover", "reconciler"} {
+		s.awaitHealthy(t, service, 1)
 	}
+	s.awaitHealthy(t, "gateway", 2)
 }
 
 // wantAnswered wants each call to have been answered 200, some at least, or that it is to come again.
@@ -63,7 +66,7 @@ func wantAnswered(t *testing.T, answers map[int]int) {
 
 func (s stack) awaitHealthy(t *testing.T, service string, number int) {
 	t.Helper()
-	await(t, service+" to be healthy", func() bool {
+	eventually.Await(t, service+" to be healthy", func() bool {
 		return ask(t, "inspect", "--format", "{{.State.Health.Status}}", s.container(service, number)) == "healthy"
 	})
 }
@@ -116,18 +119,18 @@ func (s stack) troubled(t *testing.T, c caller) {
 	before := s.stored(t)
 	after := func(more int) func() bool { return func() bool { return s.stored(t) > before+more } }
 	run := s.simulate(t, 1000, "--seed", "2")
-	await(t, "the first callbacks", after(100))
+	eventually.Await(t, "the first callbacks", after(100))
 	end := c.begin(t)
 	leader := s.leader(t)
 	ask(t, "kill", s.container(leader, 1))
-	await(t, "another leader", func() bool { return s.leader(t) != leader })
-	await(t, "callbacks without it", after(600))
+	eventually.Await(t, "another leader", func() bool { return s.leader(t) != leader })
+	eventually.Await(t, "callbacks without it", after(600))
 	answers := end()
 	t.Logf("when %s was killed, calls were answered %v", leader, answers)
 	wantAnswered(t, answers)
 	ask(t, "stop", s.container("gateway", 2))
 	s.compose(t, "up", "--detach", "--no-recreate", "--no-deps", "--scale", "wav=3", "wav")
-	await(t, "callbacks without it", after(1200))
+	eventually.Await(t, "callbacks without it", after(1200))
 	ask(t, "start", s.container(leader, 1), s.container("gateway", 2))
 	for i := range 3 {
 		s.awaitHealthy(t, "wav", i+1)

@@ -1,7 +1,6 @@
 // Package eventually waits for what is to happen in other processes.
 //
-// It polls and never sleeps for longer than it must; a wait that is in vain ends the
-// test, saying for what.
+// It polls, and a wait that is in vain ends the test, saying for what.
 package eventually
 
 import (
@@ -9,12 +8,16 @@ import (
 	"time"
 )
 
-// Await asks every so often whether something has happened, for as long as patience
-// lasts.
-func Await(tb testing.TB, patience, every time.Duration, what string, happened func() bool) {
+const (
+	patience = 5 * time.Minute // containers take that long
+	pause    = 100 * time.Millisecond
+)
+
+// Await waits until something has happened.
+func Await(tb testing.TB, what string, happened func() bool) {
 	tb.Helper()
 	deadline := time.After(patience)
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for !happened() {
 		select {

@@ -230,7 +230,7 @@ func (p *pod) terminate(t *testing.T, w *workload) int {
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %v\n%s", p.name, args, err, out)
 		}
-		await(t, p.name+" to leave", func() bool { return strings.Contains(p.String(), "lame duck") })
+		eventually.Await(t, p.name+" to leave", func() bool { return strings.Contains(p.String(), "lame duck") })
 	}
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	return p.wait(t)
@@ -246,12 +246,6 @@ func (p *pod) wait(t *testing.T) int {
 		t.Fatalf("%s never ended", p.name)
 		return -1
 	}
-}
-
-// await polls until something has happened.
-func await(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	eventually.Await(t, patience, 100*time.Millisecond, what, happened)
 }
 
 // ports counts the ports that were handed out, so that none is handed out twice.

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fanfare/deploy/test/eventually"
 )
 
 // TestSettingsAreThoseOfTheProgram asks fanfare for help: a variable that it does not
@@ -60,8 +62,8 @@ func TestThePartsRunAsTheManifestsSay(t *testing.T) {
 		servers[name] = n.start(t, broker, name)
 	}
 	for name, server := range servers {
-		await(t, name+" to be started", func() bool { return server.probe(t, broker, broker.container().StartupProbe) })
-		await(t, name+" to be ready", func() bool { return server.probe(t, broker, broker.container().ReadinessProbe) })
+		eventually.Await(t, name+" to be started", func() bool { return server.probe(t, broker, broker.container().StartupProbe) })
+		eventually.Await(t, name+" to be ready", func() bool { return server.probe(t, broker, broker.container().ReadinessProbe) })
 		if !server.probe(t, broker, broker.container().LivenessProbe) {
 			t.Errorf("%s does not live", name)
 		}
@@ -69,10 +71,10 @@ func TestThePartsRunAsTheManifestsSay(t *testing.T) {
 			t.Errorf("%s goes by another name", name)
 		}
 	}
-	await(t, "the Job to end well", func() bool { return n.start(t, job, "provision").wait(t) == 0 })
+	eventually.Await(t, "the Job to end well", func() bool { return n.start(t, job, "provision").wait(t) == 0 })
 	for name, process := range processes {
 		w := n.cluster.workload(name)
-		await(t, name+" to be ready", func() bool { return process.probe(t, w, w.container().ReadinessProbe) })
+		eventually.Await(t, name+" to be ready", func() bool { return process.probe(t, w, w.container().ReadinessProbe) })
 		if !process.probe(t, w, w.container().LivenessProbe) {
 			t.Errorf("%s does not live", name)
 		}
@@ -96,7 +98,7 @@ func (n *node) call(t *testing.T, gateway *pod) {
 	path, _ := n.secrets.file("gateway", "url-token")
 	url := "http://" + gateway.moved["0.0.0.0:8080"] + "/callbacks/wav/"
 	body := string(read(t, root+"/schemas/examples/wav/complete.json"))
-	await(t, "a callback to be stored", func() bool {
+	eventually.Await(t, "a callback to be stored", func() bool {
 		return succeeds(t, http.MethodPost, url+strings.TrimSpace(string(read(t, path))), body)
 	})
 	if succeeds(t, http.MethodPost, url+"guessed", body) {
