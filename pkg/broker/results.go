@@ -96,7 +96,7 @@ type Merged struct {
 	Before   result.Document // the result before; the zero Document if there was none
 	After    result.Document // the result now
 	Changed  bool            // whether they differ
-	Revision uint64          // of the result now
+	Revision uint64          // of After
 }
 
 // Merge merges doc into the result of its task by compare-and-set, so that

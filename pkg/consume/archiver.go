@@ -79,7 +79,8 @@ func (a *Archiver) Handle(ctx context.Context, d Delivery) error {
 
 // putManifest puts the result beside the files that are archived, if any are, so
 // that the archive tells of itself. Of two that write at the same moment, the one
-// that sees the later result writes again.
+// that sees the later result writes again; if a replica that lags shows it to neither,
+// the manifest is behind RESULTS until the result changes again.
 func (a *Archiver) putManifest(ctx context.Context, doc result.Document, revision uint64) error {
 	for range maxManifests {
 		if !slices.ContainsFunc(doc.Media, result.Media.Archived) {
