@@ -68,6 +68,20 @@ func (l *Loop) GiveBack(d *broker.Delivery, delay time.Duration) {
 	}
 }
 
+// Trouble is the kind of what went wrong with a delivery, for its span, or "". What
+// the errors of who handles it mean is not known here; _OTHER is OpenTelemetry's word
+// for that.
+func Trouble(err, settled error) string {
+	switch {
+	case err != nil:
+		return "_OTHER"
+	case settled != nil:
+		return "unsettled" // done, and not confirmed: it may come again
+	default:
+		return ""
+	}
+}
+
 // maxUnconfirmed bounds how many messages are remembered to be handled.
 const maxUnconfirmed = 4096
 

@@ -18,6 +18,13 @@ const (
 	newerWaits = 5 * time.Minute // what that waits which takes an upgrade
 )
 
+// What becomes of a delivery, as its span says it.
+const (
+	verdictAck   = "ack"
+	verdictRetry = "retry" // for a task also when nothing went wrong, and it is to be looked at again
+	verdictTerm  = "term"
+)
+
 // waits is how long it takes until another try makes sense after err, as a rule usual.
 func waits(err error, usual time.Duration) time.Duration {
 	if errors.Is(err, format.ErrNewer) {
@@ -31,12 +38,15 @@ func waits(err error, usual time.Duration) time.Duration {
 func (r *Reconciler) note(ctx context.Context, d *broker.Delivery, done func()) {
 	defer done()
 	err := deliver.Safely(r.logger, d, func() error { return r.enterOrAnswer(ctx, d) })
+	var verdict string
+	var settled error
 	if err == nil {
-		err = r.calls.Ack(context.WithoutCancel(ctx), d)
+		verdict, settled = verdictAck, r.calls.Ack(context.WithoutCancel(ctx), d)
 	} else {
-		r.calls.GiveBack(d, waits(err, noteAgain))
+		verdict, settled = verdictRetry, d.Retry(waits(err, noteAgain))
 	}
-	if err != nil {
+	d.Judged(ctx, verdict, deliver.Trouble(err, settled))
+	if err := errors.Join(err, settled); err != nil {
 		r.logger.WarnContext(ctx, "callback not noted in the ledger", "message_id", d.MessageID, "error", err)
 	}
 }

@@ -41,17 +41,19 @@ func (r *Reconciler) visit(ctx context.Context, d *broker.Delivery, done func())
 		again, err = r.lookAfter(ctx, d)
 		return err
 	})
+	var verdict string
 	var settled error
 	switch {
 	case errors.Is(err, errNoTask):
-		settled = d.Term(err.Error())
+		verdict, settled = verdictTerm, d.Term(err.Error())
 	case err != nil:
-		settled = d.Retry(waits(err, visitAgain))
+		verdict, settled = verdictRetry, d.Retry(waits(err, visitAgain))
 	case again > 0:
-		settled = d.Retry(again)
+		verdict, settled = verdictRetry, d.Retry(again)
 	default:
-		settled = r.tasks.Ack(context.WithoutCancel(ctx), d)
+		verdict, settled = verdictAck, r.tasks.Ack(context.WithoutCancel(ctx), d)
 	}
+	d.Judged(ctx, verdict, deliver.Trouble(err, settled))
 	if err := errors.Join(err, settled); err != nil {
 		r.logger.WarnContext(ctx, "announced task not looked after", "type", d.Type, "sequence", d.Sequence, "delivery", d.Number, "error", err)
 	}

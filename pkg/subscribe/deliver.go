@@ -31,7 +31,7 @@ func (v *deliverer) deliver(ctx context.Context, d *broker.Delivery) {
 	start := time.Now()
 	err := deliver.Safely(v.logger, d, func() error { return v.handle(ctx, d) })
 	verdict, settled := v.settle(ctx, d, err)
-	d.Judged(ctx, string(verdict), trouble(err, settled))
+	d.Judged(ctx, string(verdict), deliver.Trouble(err, settled))
 	v.log(ctx, d, verdict, time.Since(start), err, settled)
 }
 
@@ -47,19 +47,6 @@ func (v *deliverer) settle(ctx context.Context, d *broker.Delivery, err error) (
 		return verdictRetry, d.Retry(deliver.HandBackDelay)
 	default:
 		return verdictRetry, d.Retry(delay(d.Number, v.maxDelay))
-	}
-}
-
-// trouble is the kind of what went wrong, or "". What a service's own errors mean is
-// not known here; _OTHER is OpenTelemetry's word for that.
-func trouble(err, settled error) string {
-	switch {
-	case err != nil:
-		return "_OTHER"
-	case settled != nil:
-		return "unsettled"
-	default:
-		return ""
 	}
 }
 
