@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,10 +32,7 @@ func (r *natsRig) startCluster(t *testing.T) (servers []*process) {
 			"0.0.0.0:6222", routes[i], "nats-1:6222", routes[0], "nats-2:6222", routes[1], "nats-3:6222", routes[2],
 			"$NATS_SERVER_NAME", fmt.Sprintf("nats-%d", i+1),
 		)
-		for _, name := range []string{"cluster.conf", "base.conf", "accounts.conf"} {
-			write(t, dir, name, []byte(replace.Replace(string(read(t, "../nats/"+name)))))
-		}
-		servers = append(servers, start(t, built.natsServer(t), "-c", filepath.Join(dir, "cluster.conf")))
+		servers = append(servers, startNATS(t, dir, "cluster.conf", replace))
 	}
 	for _, monitor := range monitors {
 		eventually.Await(t, "a server to have one connection to each other one, and to be healthy", func() bool {
@@ -50,7 +46,7 @@ func (r *natsRig) startCluster(t *testing.T) (servers []*process) {
 func states(t *testing.T, js jetstream.JetStream) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	for _, name := range []string{"CALLBACKS", "QUARANTINE", "DEAD_LETTERS", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
+	for _, name := range streams() {
 		stream, err := js.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -91,15 +87,7 @@ func TestClusterIsRestored(t *testing.T) {
 		servers = r.startCluster(t)
 		sh.run(t, lines[4])
 		if after := states(t, r.operator(t)); !maps.Equal(after, before) {
-			t.Fatalf("restored are\n%s\nof\n%s", told(after), told(before))
+			t.Fatalf("restored are %q\nof %q", after, before)
 		}
 	}
-}
-
-func told(all map[string]string) string {
-	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&text, "%s: %s\n", name, all[name])
-	}
-	return text.String()
 }

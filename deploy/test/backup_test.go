@@ -20,6 +20,11 @@ import (
 // stored is everything that a server has, each thing as one line.
 type stored map[string][]string
 
+// streams are all that there are, with those behind the buckets.
+func streams() []string {
+	return []string{"CALLBACKS", "QUARANTINE", "DEAD_LETTERS", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"}
+}
+
 // durablesOf are the durables of fanfare's own, by their streams. The reconciler of a
 // provider has one on TASKS that is named after it.
 func durablesOf(provider string) map[string][]string {
@@ -34,7 +39,7 @@ func durablesOf(provider string) map[string][]string {
 func everything(t *testing.T, js jetstream.JetStream, provider string) stored {
 	t.Helper()
 	all := make(stored)
-	for _, name := range []string{"CALLBACKS", "QUARANTINE", "DEAD_LETTERS", "TASKS", "KV_RESULTS", "KV_TASKS_STATE"} {
+	for _, name := range streams() {
 		stream, err := js.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -37,12 +37,18 @@ func (r *natsRig) secret(name string) string { return filepath.Join(r.dir, "secr
 func (r *natsRig) start(t *testing.T, store string) *process {
 	t.Helper()
 	replace := strings.NewReplacer("0.0.0.0:4222", r.addr, "http: 127.0.0.1:8222", "http: "+r.monitor, "store_dir: /data", "store_dir: "+store, "/etc/nats", r.dir)
-	for _, name := range []string{"secure.conf", "base.conf", "accounts.conf"} {
-		write(t, r.dir, name, []byte(replace.Replace(string(read(t, "../nats/"+name)))))
-	}
-	server := start(t, built.natsServer(t), "-c", filepath.Join(r.dir, "secure.conf"))
+	server := startNATS(t, r.dir, "secure.conf", replace)
 	server.says(t, `(Server is ready)`)
 	return server
+}
+
+// startNATS starts a server as one of deploy/nats's files has it, but for what is replaced, in place of /etc/nats.
+func startNATS(t *testing.T, dir, main string, replace *strings.Replacer) *process {
+	t.Helper()
+	for _, name := range []string{main, "base.conf", "accounts.conf"} {
+		write(t, dir, name, []byte(replace.Replace(string(read(t, "../nats/"+name)))))
+	}
+	return start(t, built.natsServer(t), "-c", filepath.Join(dir, main))
 }
 
 // as are the arguments of a command of fanfare's with a role.

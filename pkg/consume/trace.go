@@ -8,12 +8,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"fanfare/pkg/broker"
+	"fanfare/pkg/deliver"
 	"fanfare/pkg/format"
 	"fanfare/pkg/media"
 )
-
-// otherTrouble is OpenTelemetry's own word for what has no name.
-const otherTrouble = "_OTHER"
 
 // judged says in the delivery's span what became of it, and why.
 func judged(ctx context.Context, d *broker.Delivery, what decision, settled error) {
@@ -27,10 +25,6 @@ func judged(ctx context.Context, d *broker.Delivery, what decision, settled erro
 func trouble(err, settled error) string {
 	fetch, fetched := errors.AsType[*media.FetchError](err)
 	switch {
-	case err == nil && settled == nil:
-		return ""
-	case err == nil:
-		return "unsettled" // done, and not confirmed: it may come again
 	case errors.Is(err, context.Canceled):
 		return "shutdown"
 	case unwritable(err):
@@ -44,6 +38,6 @@ func trouble(err, settled error) string {
 	case fetched:
 		return string(fetch.Reason)
 	default:
-		return otherTrouble
+		return deliver.Trouble(err, settled)
 	}
 }

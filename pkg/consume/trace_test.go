@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"fanfare/pkg/broker"
@@ -22,17 +21,9 @@ import (
 // traced returns a provisioned broker that makes spans, and what has those that ended.
 func traced(tb testing.TB) (*broker.Broker, *tracetest.InMemoryExporter) {
 	tb.Helper()
-	ended := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(ended))
-	tb.Cleanup(func() { _ = provider.Shutdown(context.WithoutCancel(tb.Context())) })
 	server := natstest.Start(tb, tb.TempDir(), "")
 	natstest.Provisioned(tb, server)
-	b, err := broker.Connect(broker.Options{Logger: natstest.Logger(tb), InProcess: server, Tracer: provider.Tracer("fanfare")})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(b.Close)
-	return b, ended
+	return natstest.Traced(tb, server)
 }
 
 // processed waits for the first delivery's span, and returns its attributes as text.

@@ -1,14 +1,10 @@
 package reconcile_test
 
 import (
-	"context"
 	"testing"
 
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"fanfare/pkg/broker"
 	"fanfare/pkg/eventually"
 	"fanfare/pkg/ledger"
 	"fanfare/pkg/natsd/natstest"
@@ -18,16 +14,9 @@ import (
 // and at an announcement of nothing.
 func TestSpanOfADeliverySaysWhatBecameOfIt(t *testing.T) {
 	t.Parallel()
-	ended := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(ended))
-	t.Cleanup(func() { _ = provider.Shutdown(context.WithoutCancel(t.Context())) })
 	server := natstest.Start(t, t.TempDir(), "")
 	natstest.Provisioned(t, server)
-	b, err := broker.Connect(broker.Options{Logger: natstest.Logger(t), InProcess: server, Tracer: provider.Tracer("reconciler")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	b, ended := natstest.Traced(t, server)
 	start(t, b, newDetails(t))
 	announce(t, b, ledger.Announcement{TaskID: "t"})
 	push(t, b, "wav", pushed("other"))

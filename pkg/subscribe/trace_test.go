@@ -7,10 +7,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
 	"fanfare/pkg/eventually"
 	"fanfare/pkg/natsd/natstest"
@@ -19,16 +16,9 @@ import (
 
 func TestSpanOfADeliverySaysWhatBecameOfIt(t *testing.T) {
 	t.Parallel()
-	ended := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(ended))
-	t.Cleanup(func() { _ = provider.Shutdown(context.WithoutCancel(t.Context())) })
 	server := natstest.Start(t, t.TempDir(), "")
 	natstest.Provisioned(t, server)
-	b, err := broker.Connect(broker.Options{Logger: natstest.Logger(t), InProcess: server, Tracer: provider.Tracer("billing")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	b, ended := natstest.Traced(t, server)
 	callbacks(t, subscribe.Options{Broker: b, Workers: 1}, "wav", func(_ context.Context, cb callback.Callback) error {
 		return map[callback.TaskID]error{
 			"task-term": subscribe.Permanent(errors.New("a secret")), "task-retry": errors.New("a secret"),

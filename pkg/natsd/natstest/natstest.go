@@ -3,6 +3,7 @@
 package natstest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"fanfare/pkg/broker"
 	"fanfare/pkg/callback"
@@ -67,6 +70,21 @@ func Connect(tb testing.TB, server nats.InProcessConnProvider) *broker.Broker {
 	}
 	tb.Cleanup(b.Close)
 	return b
+}
+
+// Traced connects to a server with a broker that makes spans, and returns what has
+// those that ended.
+func Traced(tb testing.TB, server nats.InProcessConnProvider) (*broker.Broker, *tracetest.InMemoryExporter) {
+	tb.Helper()
+	ended := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(ended))
+	tb.Cleanup(func() { _ = provider.Shutdown(context.WithoutCancel(tb.Context())) })
+	b, err := broker.Connect(broker.Options{Logger: Logger(tb), Name: tb.Name(), InProcess: server, Tracer: provider.Tracer("fanfare")})
+	if err != nil {
+		tb.Fatalf("connect: %v", err)
+	}
+	tb.Cleanup(b.Close)
+	return b, ended
 }
 
 // JetStream returns a client of its own, for what fanfare itself never does.
